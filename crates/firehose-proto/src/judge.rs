@@ -1,0 +1,221 @@
+//! Layer 2: entry *i* is record *i*, or the answer is not believed.
+//!
+//! A record counts as stored on exactly one condition: the answer is a success, its list is exactly
+//! as long as the request's, and the record's entry has a `RecordId` that is not empty and no
+//! `ErrorCode` (R5, R7). `FailedPutCount` is compared, but nothing is ever concluded from it (R6).
+
+use core::fmt;
+
+use crate::wire::fault::Fault;
+use crate::wire::reply::{Entry, Field, Reply, ReplyError};
+use crate::wire::{INTERNAL_FAILURE, Response, Scratch};
+
+/// What an answer is worth.
+///
+/// ```
+/// use firehose_proto::judge::{Judgement, Verdict};
+/// use firehose_proto::wire::{Response, Scratch};
+///
+/// let body = br#"{"FailedPutCount":0,"RequestResponses":[{"RecordId":"id-0"}]}"#;
+/// let judge = |records| {
+///     Judgement::of(Response::new(200, body.to_vec()), records, &mut Scratch::new())
+/// };
+/// let Judgement::Records(judged) = judge(1) else { panic!() };
+/// assert_eq!(judged.verdict(0), Verdict::Stored { record_id: "id-0" });
+/// // One entry for two records: nobody knows which one it is about.
+/// assert!(matches!(judge(2), Judgement::Unknown(_)));
+/// ```
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "an answer is one of the three")]
+pub enum Judgement {
+    /// The service answered with an error: it holds for every record of the request.
+    Fault(Fault),
+    /// There is a verdict for each record.
+    Records(Judged),
+    /// The answer is not believed: every record of the request may or may not have been stored.
+    Unknown(Distrust),
+}
+
+impl Judgement {
+    /// Judges the answer to a `PutRecordBatch` of `records` records.
+    pub fn of(response: Response, records: usize, scratch: &mut Scratch) -> Self {
+        if !response.is_success() {
+            return Self::Fault(Fault::read(response, scratch));
+        }
+        if response.is_content_encoded() {
+            return Self::Unknown(Distrust::ContentEncoding);
+        }
+        match Reply::parse(response.into_body(), records, scratch) {
+            Ok(reply) => Self::of_reply(reply, records),
+            Err(error) => Self::Unknown(Distrust::Reply(error)),
+        }
+    }
+
+    /// Judges an answer of success that was read already.
+    pub fn of_reply(reply: Reply, records: usize) -> Self {
+        if reply.len() != records {
+            return Self::Unknown(Distrust::EntryCount { entries: reply.len(), records });
+        }
+        let anomalies = Anomalies::of(&reply);
+        Self::Records(Judged { reply, anomalies })
+    }
+}
+
+/// Why an answer of success is not believed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Distrust {
+    /// The body has a content encoding, which was never asked for.
+    ContentEncoding,
+    /// The number of results is not the number of records.
+    EntryCount {
+        /// The number of results.
+        entries: usize,
+        /// The number of records in the request.
+        records: usize,
+    },
+    /// The body is not an answer of the service.
+    Reply(ReplyError),
+}
+
+impl fmt::Display for Distrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ContentEncoding => {
+                f.write_str("the answer has a content encoding that was not asked for")
+            }
+            Self::EntryCount { entries, records } => {
+                write!(f, "the answer has {entries} results for {records} records")
+            }
+            Self::Reply(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Distrust {}
+
+/// An answer with as many entries as the request had records.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    reply: Reply,
+    anomalies: Anomalies,
+}
+
+impl Judged {
+    /// Returns the verdict on the record at `index`, counted from 0; beyond the last it is unknown.
+    pub fn verdict(&self, index: usize) -> Verdict<'_> {
+        self.reply.entry(index).map_or(Verdict::Unknown, Verdict::of)
+    }
+
+    /// Returns the verdicts in the order of the request.
+    pub fn verdicts(&self) -> impl ExactSizeIterator<Item = Verdict<'_>> {
+        self.reply.entries().map(Verdict::of)
+    }
+
+    /// Returns what does not fit together in the answer, though each entry can be believed.
+    pub fn anomalies(&self) -> Anomalies {
+        self.anomalies
+    }
+
+    /// Returns the answer.
+    pub fn reply(&self) -> &Reply {
+        &self.reply
+    }
+}
+
+/// What an answer says about one record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "yes, no, or nobody knows")]
+pub enum Verdict<'a> {
+    /// The service did not store it, or says so.
+    Failed {
+        /// The service's `ErrorCode`, as it came.
+        code: &'a str,
+        /// The service's words on it.
+        message: Option<&'a str>,
+        /// It may have been stored all the same: the code is that of an internal failure (R10), or
+        /// a `RecordId` stands beside it.
+        may_be_stored: bool,
+    },
+    /// It is stored.
+    Stored {
+        /// The identifier that the service gave it.
+        record_id: &'a str,
+    },
+    /// The entry says neither.
+    Unknown,
+}
+
+impl<'a> Verdict<'a> {
+    /// Judges one entry.
+    fn of(entry: Entry<'a>) -> Self {
+        match (entry.error_code, entry.record_id) {
+            (Field::Absent, Field::Text(record_id)) if !record_id.is_empty() => {
+                Self::Stored { record_id }
+            }
+            (Field::Text(code), record_id) if !code.is_empty() => Self::Failed {
+                code,
+                message: entry.error_message,
+                may_be_stored: code == INTERNAL_FAILURE
+                    || !matches!(record_id, Field::Absent | Field::Text("")),
+            },
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// What does not fit together in an answer whose entries can be believed one by one.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Anomalies {
+    /// Two records have the same `RecordId`.
+    pub duplicate_id: bool,
+    /// `FailedPutCount` is missing or not the number of entries with an `ErrorCode`.
+    pub inconsistent_count: bool,
+}
+
+impl Anomalies {
+    fn of(reply: &Reply) -> Self {
+        let failed = reply.entries().filter(|entry| entry.error_code != Field::Absent).count();
+        Self {
+            duplicate_id: has_duplicate_id(reply),
+            inconsistent_count: reply.failed_put_count() != u64::try_from(failed).ok(),
+        }
+    }
+}
+
+/// The slots of the table below; a power of two, at least twice the records of a request.
+const SLOTS: usize = 1_024;
+
+/// Looks each identifier up among the ones before it, in an open table on the stack.
+fn has_duplicate_id(reply: &Reply) -> bool {
+    let mut table = [None::<&str>; SLOTS];
+    for entry in reply.entries().take(SLOTS / 2) {
+        let Field::Text(id) = entry.record_id else { continue };
+        if id.is_empty() {
+            continue;
+        }
+        let mut slot = slot_of(id);
+        while let Some(other) = table[slot] {
+            if other == id {
+                return true;
+            }
+            slot = (slot + 1) % SLOTS;
+        }
+        table[slot] = Some(id);
+    }
+    false
+}
+
+/// A cheap hash of an identifier's last 16 bytes, where those of one answer differ.
+fn slot_of(id: &str) -> usize {
+    let tail = &id.as_bytes()[id.len().saturating_sub(16)..];
+    let mut halves = [0_u8; 16];
+    halves[..tail.len()].copy_from_slice(tail);
+    let number =
+        u128::from_le_bytes(halves).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    (number >> 118) as usize % SLOTS
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+//! What an answer, or none, does to the records of its request.
+
+use core::time::Duration;
+
+use super::Producer;
+use super::load::{Pending, SealedLoad, held_bytes};
+use super::output::{Event, Setback, SetbackCause};
+use super::report::{Last, Reason, Report};
+use super::stats::Stats;
+use crate::batch::Encoded;
+use crate::ids::RequestId;
+use crate::judge::{Distrust, Judged, Judgement, Verdict};
+use crate::retry::{Class, Failure, Policy};
+use crate::time::Instant;
+use crate::wire::Response;
+use crate::wire::fault::Fault;
+
+impl Producer {
+    pub(super) fn settle_response(&mut self, id: RequestId, load: SealedLoad, response: Response) {
+        let request_id = response.request_id().map(Into::into);
+        let asked = response.retry_after();
+        match Judgement::of(response, load.batch().len(), &mut self.scratch) {
+            Judgement::Records(judged) => self.settle_records(load, judged, request_id, asked),
+            Judgement::Fault(fault) => self.settle_fault(id, load, fault),
+            Judgement::Unknown(distrust) => self.settle_distrust(id, load, distrust),
+        }
+    }
+
+    pub(super) fn settle_failure(&mut self, id: RequestId, load: SealedLoad, failure: Failure) {
+        let class = Class::of_failure(failure);
+        let cause = SetbackCause::Failure(failure);
+        self.settle_whole(id, load, class, cause, Report::default());
+    }
+
+    fn settle_distrust(&mut self, id: RequestId, load: SealedLoad, distrust: Distrust) {
+        self.stats.replies_distrusted += 1;
+        let cause = SetbackCause::Distrust(distrust);
+        self.settle_whole(id, load, Class::Unknown, cause, Report::default());
+    }
+
+    fn settle_fault(&mut self, id: RequestId, load: SealedLoad, fault: Fault) {
+        self.stats.faults += 1;
+        let mut class = Class::of_fault(&fault);
+        if class == Class::TooLarge {
+            if load.batch().len() == 1 {
+                class = Class::Rejected;
+            } else {
+                self.backlog.lower_limits(&load);
+                let request_bytes_max = self.backlog.limits().request_bytes_max();
+                self.events.push_back(Event::SizeBoundLowered { request_bytes_max });
+            }
+        }
+        let mut report = Report::new(fault.request_id().map(Into::into));
+        report.set_fault(fault.clone());
+        self.settle_whole(id, load, class, SetbackCause::Fault(fault), report);
+    }
+
+    /// Settles a request of which every record fares alike.
+    fn settle_whole(
+        &mut self,
+        id: RequestId,
+        load: SealedLoad,
+        class: Class,
+        cause: SetbackCause,
+        mut report: Report,
+    ) {
+        let records = load.batch().len();
+        let asked = match &cause {
+            SetbackCause::Fault(fault) => fault.retry_after(),
+            SetbackCause::Distrust(_) | SetbackCause::Failure(_) => None,
+        };
+        let retry = self.retry(asked);
+        self.events.push_back(Event::Setback(Setback { id, records, class, cause }));
+        self.stats.count_attempts(class, records as u64);
+        self.slow_down(class, records, &retry);
+        if let Some(due) = retry.uniform(&load, class) {
+            let load = load.reopen(|record| {
+                retry.decide(record, class);
+            });
+            self.backlog.push_load_again(due, load);
+        } else {
+            for (record, encoded) in load.records() {
+                self.place(record, encoded, class, Last::Request(class), &retry, &mut report);
+            }
+            self.backlog.recycle(load.into_storage());
+        }
+        if class == Class::StreamRejected {
+            self.reject_backlog(&mut report);
+        }
+        self.publish(report);
+    }
+
+    /// Settles a request record by record (R5, R7, R9).
+    fn settle_records(
+        &mut self,
+        load: SealedLoad,
+        judged: Judged,
+        request_id: Option<Box<str>>,
+        asked: Option<Duration>,
+    ) {
+        let retry = self.retry(asked);
+        let mut report = Report::new(request_id);
+        report.reserve(load.batch().len());
+        let (mut stored, mut throttled) = (0, 0);
+        for (index, (verdict, (mut record, encoded))) in
+            judged.verdicts().zip(load.records()).enumerate()
+        {
+            let class = match verdict {
+                Verdict::Stored { .. } => {
+                    stored += 1;
+                    report.delivered(&record, index);
+                    self.stats.count_delivered(&record, encoded);
+                    continue;
+                }
+                Verdict::Failed { code, may_be_stored, .. } => {
+                    record.may_be_stored |= may_be_stored;
+                    Class::of_entry(code)
+                }
+                Verdict::Unknown => Class::Unknown,
+            };
+            throttled += usize::from(class == Class::Throttled);
+            self.stats.count_attempts(class, 1);
+            self.place(record, encoded, class, Last::Entry(index, class), &retry, &mut report);
+        }
+        self.stats.count_anomalies(&judged);
+        report.set_judged(judged);
+        self.adapt(load.batch().len(), stored, throttled, &retry);
+        self.backlog.recycle(load.into_storage());
+        self.publish(report);
+    }
+
+    /// Lets the pace follow an answer.
+    fn adapt(&mut self, records: usize, stored: usize, throttled: usize, retry: &Retry) {
+        self.window.answered(records, throttled);
+        if stored > 0 {
+            self.window.progress();
+        } else {
+            let setbacks = self.window.setback();
+            if throttled > 0 {
+                self.window.pause_until(retry.due(Class::Throttled, setbacks));
+            }
+        }
+        let told = self.throttle.answered(self.now, records, throttled);
+        self.events.extend(told.map(Event::Throttled));
+    }
+
+    /// Lets the pace follow a request of which nothing was stored.
+    fn slow_down(&mut self, class: Class, records: usize, retry: &Retry) {
+        match class {
+            Class::Throttled => self.adapt(records, 0, records, retry),
+            Class::NotSent | Class::StreamRejected => {
+                let setbacks = self.window.setback();
+                self.window.answered(records, records);
+                self.window.pause_until(retry.due(class, setbacks));
+            }
+            Class::Failed | Class::Unknown => {
+                self.window.setback();
+                self.window.answered(records, records);
+            }
+            Class::Rejected | Class::Renew | Class::TooLarge => {}
+        }
+    }
+
+    /// Puts a record that was not stored where it belongs: back to wait, or into the report.
+    fn place(
+        &mut self,
+        mut record: Pending,
+        encoded: Encoded<'_>,
+        class: Class,
+        last: Last,
+        retry: &Retry,
+        report: &mut Report,
+    ) {
+        match retry.decide(&mut record, class) {
+            Step::Again(due) => self.backlog.push_again(due, record, encoded),
+            Step::GiveUp(reason) => {
+                report.undelivered(&record, reason, last, encoded);
+                self.stats.count_undelivered(&record, reason, encoded);
+            }
+        }
+    }
+
+    /// Gives up everything that waits, because the service refuses the whole stream.
+    fn reject_backlog(&mut self, report: &mut Report) {
+        let stats = &mut self.stats;
+        self.backlog.drain(&mut |record, encoded| {
+            let last = Last::Request(Class::StreamRejected);
+            report.undelivered(&record, Reason::Rejected, last, encoded);
+            stats.count_undelivered(&record, Reason::Rejected, encoded);
+        });
+    }
+
+    /// Gives up the waiting records whose time is over.
+    pub(super) fn expire(&mut self) {
+        if self.backlog.expires_first() > self.now {
+            return;
+        }
+        let mut report = Report::default();
+        let stats = &mut self.stats;
+        self.backlog.expire(self.now, &mut |record, encoded| {
+            report.undelivered(&record, Reason::Expired, Last::Earlier(record.last), encoded);
+            stats.count_undelivered(&record, Reason::Expired, encoded);
+        });
+        self.publish(report);
+    }
+
+    /// Gives up everything that has no outcome yet, whether it waits or is under way.
+    pub(super) fn give_up_all(&mut self) {
+        let mut report = Report::default();
+        for (id, exchange) in core::mem::take(&mut self.in_flight) {
+            let class = Class::of_failure(self.cancel(id));
+            for (mut record, encoded) in exchange.load.records() {
+                record.may_be_stored |= class.may_be_stored();
+                report.undelivered(&record, Reason::Abandoned, Last::Request(class), encoded);
+                self.stats.count_undelivered(&record, Reason::Abandoned, encoded);
+            }
+        }
+        let stats = &mut self.stats;
+        self.backlog.drain(&mut |record, encoded| {
+            report.undelivered(&record, Reason::Abandoned, Last::Earlier(record.last), encoded);
+            stats.count_undelivered(&record, Reason::Abandoned, encoded);
+        });
+        self.publish(report);
+    }
+
+    fn publish(&mut self, report: Report) {
+        if !report.is_empty() {
+            self.events.push_back(Event::Settled(report));
+        }
+    }
+
+    fn retry(&mut self, asked: Option<Duration>) -> Retry {
+        let policy = self.config.policy();
+        Retry { now: self.now, policy, fraction: self.jitter.fraction(), asked }
+    }
+}
+
+/// The rule for records of one answer: the same random part and the same wish of the service.
+struct Retry {
+    now: Instant,
+    policy: Policy,
+    fraction: f64,
+    asked: Option<Duration>,
+}
+
+/// What happens to a record that was not stored.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Step {
+    Again(Instant),
+    GiveUp(Reason),
+}
+
+impl Retry {
+    /// Notes on the record how its attempt ended and says what comes next.
+    fn decide(&self, record: &mut Pending, class: Class) -> Step {
+        record.last = Some(class);
+        record.may_be_stored |= class.may_be_stored();
+        let free = match class {
+            Class::TooLarge => true,
+            Class::Renew => !core::mem::replace(&mut record.renewed, true),
+            Class::Failed
+            | Class::NotSent
+            | Class::Rejected
+            | Class::StreamRejected
+            | Class::Throttled
+            | Class::Unknown => false,
+        };
+        if !class.is_retryable() || (class == Class::Renew && !free) {
+            return Step::GiveUp(Reason::Rejected);
+        }
+        if free {
+            record.attempts = record.attempts.saturating_sub(1);
+        } else if record.attempts >= self.policy.attempts_max().get() {
+            return Step::GiveUp(Reason::Exhausted);
+        }
+        let due = self.due(class, record.attempts);
+        if due >= record.expires_at {
+            return Step::GiveUp(Reason::Expired);
+        }
+        Step::Again(due)
+    }
+
+    /// Returns when all records of a request go again, if it is one and the same instant.
+    fn uniform(&self, load: &SealedLoad, class: Class) -> Option<Instant> {
+        let mut steps = load.records().map(|(mut record, _)| self.decide(&mut record, class));
+        let first = steps.next()?;
+        match first {
+            Step::Again(due) if steps.all(|step| step == first) => Some(due),
+            Step::Again(_) | Step::GiveUp(_) => None,
+        }
+    }
+
+    /// Returns the end of the wait after `attempts` attempts. Waits end on common instants, so that
+    /// records of different answers go together.
+    fn due(&self, class: Class, attempts: u8) -> Instant {
+        let delay = self.policy.delay(class, attempts, self.fraction, self.asked);
+        if delay.is_zero() {
+            return self.now;
+        }
+        (self.now + delay).round_up(self.policy.backoff(class).step())
+    }
+}
+
+impl Stats {
+    fn count_attempts(&mut self, class: Class, attempts: u64) {
+        match class {
+            Class::Throttled => self.attempts_throttled += attempts,
+            Class::Unknown => self.attempts_unknown += attempts,
+            Class::NotSent => self.attempts_not_sent += attempts,
+            Class::Failed
+            | Class::Rejected
+            | Class::Renew
+            | Class::StreamRejected
+            | Class::TooLarge => self.attempts_failed += attempts,
+        }
+    }
+
+    fn count_delivered(&mut self, record: &Pending, encoded: Encoded<'_>) {
+        self.records_delivered += 1;
+        self.records_maybe_doubled += u64::from(record.may_be_stored);
+        self.count_decided(encoded);
+    }
+
+    fn count_undelivered(&mut self, record: &Pending, reason: Reason, encoded: Encoded<'_>) {
+        match reason {
+            Reason::Abandoned => self.records_abandoned += 1,
+            Reason::Exhausted => self.records_exhausted += 1,
+            Reason::Expired => self.records_expired += 1,
+            Reason::Rejected => self.records_rejected += 1,
+        }
+        self.records_maybe_delivered += u64::from(record.may_be_stored);
+        self.count_decided(encoded);
+    }
+
+    fn count_decided(&mut self, encoded: Encoded<'_>) {
+        self.records_undecided -= 1;
+        self.bytes_held -= held_bytes(encoded.data_bytes()) as u64;
+    }
+
+    fn count_anomalies(&mut self, judged: &Judged) {
+        let anomalies = judged.anomalies();
+        self.replies_inconsistent_count += u64::from(anomalies.inconsistent_count);
+        self.replies_duplicate_id += u64::from(anomalies.duplicate_id);
+    }
+}

@@ -1,0 +1,203 @@
+//! How often a record is sent, and how long it waits in between.
+
+use core::fmt;
+use core::num::NonZeroU8;
+use core::time::Duration;
+
+use super::class::Class;
+
+/// The most by which a wait that the service asks for may exceed the planned one.
+const RETRY_AFTER_EXTRA_MAX: Duration = Duration::from_secs(5);
+
+/// How a wait grows with the attempts: a base that doubles each time, up to a cap.
+///
+/// ```
+/// use core::time::Duration;
+/// use firehose_proto::retry::Backoff;
+///
+/// let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(20))?;
+/// assert_eq!(backoff.ceiling(1), Duration::from_secs(1));
+/// assert_eq!(backoff.ceiling(3), Duration::from_secs(4));
+/// assert_eq!(backoff.ceiling(9), Duration::from_secs(20));
+/// # Ok::<(), firehose_proto::retry::InvalidBackoff>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Backoff {
+    base: Duration,
+    cap: Duration,
+}
+
+impl Backoff {
+    /// Makes a growth from its first ceiling and its last.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidBackoff`] if the base is zero or longer than the cap.
+    pub const fn new(base: Duration, cap: Duration) -> Result<Self, InvalidBackoff> {
+        if base.is_zero() || base.as_nanos() > cap.as_nanos() {
+            return Err(InvalidBackoff { base, cap });
+        }
+        Ok(Self { base, cap })
+    }
+
+    /// Returns the longest wait after `attempts` attempts.
+    pub fn ceiling(self, attempts: u8) -> Duration {
+        let doublings = u32::from(attempts.saturating_sub(1)).min(31);
+        self.base.saturating_mul(1 << doublings).min(self.cap)
+    }
+
+    /// Waits end on multiples of this span, so that records that wait alike go together.
+    pub(crate) fn step(self) -> Duration {
+        self.base / 2
+    }
+}
+
+/// A base that is zero or longer than its cap.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InvalidBackoff {
+    base: Duration,
+    cap: Duration,
+}
+
+impl fmt::Display for InvalidBackoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a backoff's base is longer than 0 and at most its cap, not {:?} of {:?}",
+            self.base, self.cap
+        )
+    }
+}
+
+impl core::error::Error for InvalidBackoff {}
+
+/// How often a record is sent, and how long it waits in between.
+///
+/// The wait after attempt *n* is a random fraction of `min(cap, base × 2ⁿ⁻¹)` ("full jitter").
+/// Where the service names a time to wait, that is taken instead, but never less than the planned
+/// wait nor over 5 s more.
+///
+/// ```
+/// use core::time::Duration;
+/// use firehose_proto::retry::{Class, Policy};
+///
+/// let policy = Policy::default();
+/// assert_eq!(policy.attempts_max().get(), 10);
+/// assert_eq!(policy.delay(Class::Throttled, 2, 0.5, None), Duration::from_secs(1));
+/// let asked = Some(Duration::from_secs(60));
+/// assert_eq!(policy.delay(Class::Throttled, 2, 0.5, asked), Duration::from_secs(6));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Policy {
+    attempts_max: NonZeroU8,
+    throttled: Backoff,
+    transient: Backoff,
+}
+
+impl Default for Policy {
+    /// Ten attempts; 1 s to 20 s when throttled (R11), 100 ms to 20 s otherwise.
+    fn default() -> Self {
+        let cap = Duration::from_secs(20);
+        Self {
+            attempts_max: NonZeroU8::MIN.saturating_add(9),
+            throttled: Backoff { base: Duration::from_secs(1), cap },
+            transient: Backoff { base: Duration::from_millis(100), cap },
+        }
+    }
+}
+
+impl Policy {
+    /// Sets how often a record is sent at most, the first time included.
+    #[must_use]
+    pub const fn with_attempts_max(mut self, attempts: NonZeroU8) -> Self {
+        self.attempts_max = attempts;
+        self
+    }
+
+    /// Sets the waits after the service said that it is asked too much of.
+    #[must_use]
+    pub const fn with_throttled(mut self, backoff: Backoff) -> Self {
+        self.throttled = backoff;
+        self
+    }
+
+    /// Sets the waits after everything else that passes.
+    #[must_use]
+    pub const fn with_transient(mut self, backoff: Backoff) -> Self {
+        self.transient = backoff;
+        self
+    }
+
+    /// Returns how often a record is sent at most, the first time included.
+    pub const fn attempts_max(&self) -> NonZeroU8 {
+        self.attempts_max
+    }
+
+    /// Returns how waits of a class grow.
+    pub const fn backoff(&self, class: Class) -> Backoff {
+        match class {
+            Class::Throttled => self.throttled,
+            Class::Failed
+            | Class::NotSent
+            | Class::Rejected
+            | Class::Renew
+            | Class::StreamRejected
+            | Class::TooLarge
+            | Class::Unknown => self.transient,
+        }
+    }
+
+    /// Returns how long to wait after `attempts` attempts of which the last ended in `class`.
+    ///
+    /// `fraction` is the random part, in `0.0..1.0`; `asked` is what the service wants. Nothing of
+    /// a request that was too large or needed new credentials has to wait.
+    pub fn delay(
+        &self,
+        class: Class,
+        attempts: u8,
+        fraction: f64,
+        asked: Option<Duration>,
+    ) -> Duration {
+        if matches!(class, Class::Renew | Class::TooLarge) {
+            return Duration::ZERO;
+        }
+        let planned = self.backoff(class).ceiling(attempts).mul_f64(fraction.clamp(0.0, 1.0));
+        match asked {
+            Some(asked) => asked.clamp(planned, planned + RETRY_AFTER_EXTRA_MAX),
+            None => planned,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_follow_class_and_attempt() {
+        let policy = Policy::default();
+        let millis = |class, attempts, fraction, asked: Option<u64>| {
+            policy.delay(class, attempts, fraction, asked.map(Duration::from_millis)).as_millis()
+        };
+        assert_eq!(millis(Class::Throttled, 1, 1.0, None), 1_000);
+        assert_eq!(millis(Class::Throttled, 1, 0.0, None), 0);
+        assert_eq!(millis(Class::Throttled, 5, 1.0, None), 16_000);
+        assert_eq!(millis(Class::Throttled, 6, 1.0, None), 20_000);
+        assert_eq!(millis(Class::Throttled, 255, 1.0, None), 20_000);
+        assert_eq!(millis(Class::Unknown, 1, 1.0, None), 100);
+        assert_eq!(millis(Class::NotSent, 4, 1.0, None), 800);
+        assert_eq!(millis(Class::Failed, 2, 0.5, None), 100);
+        assert_eq!(millis(Class::TooLarge, 3, 1.0, None), 0);
+        assert_eq!(millis(Class::Throttled, 1, 0.5, Some(0)), 500);
+        assert_eq!(millis(Class::Throttled, 1, 0.5, Some(2_000)), 2_000);
+        assert_eq!(millis(Class::Throttled, 1, 0.5, Some(u64::MAX)), 5_500);
+    }
+
+    #[test]
+    fn a_backoff_has_a_base_below_its_cap() {
+        let second = Duration::from_secs(1);
+        assert!(Backoff::new(second, second).is_ok());
+        assert!(Backoff::new(Duration::ZERO, second).is_err());
+        assert!(Backoff::new(second, second / 2).is_err());
+    }
+}
