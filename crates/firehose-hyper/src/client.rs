@@ -1,0 +1,165 @@
+//! The documented operations, one call each: one request and what its answer is worth.
+//!
+//! Nothing is sent again here. Whoever wants that takes the [`Producer`](crate::Producer).
+
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
+
+use firehose_proto::StreamName;
+use firehose_proto::batch::{AddError, Batch, Storage};
+use firehose_proto::judge::{Distrust, Judged, Judgement, Verdict};
+use firehose_proto::limits::{Limits, RECORD_BYTES_MAX};
+use firehose_proto::wire::fault::Fault;
+use firehose_proto::wire::reply::Reply;
+use firehose_proto::wire::request::put_record;
+use firehose_proto::wire::{Operation, Response, Scratch};
+use tokio::time::Instant;
+
+use crate::service::{self, HttpService, SendError};
+
+/// The time a call may take unless said otherwise: enough for a large request on a slow line.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Calls the service's operations, one request each.
+///
+/// ```
+/// use firehose_hyper::Client;
+/// use firehose_mock::{InMemory, Service, Streams};
+/// use firehose_proto::judge::Verdict;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new(InMemory::new(Service::new(Streams::Any, 7)));
+/// let answer = client.put_record_batch(&"demo".parse()?, ["one\n", "two\n"]).await?;
+/// assert!(answer.verdicts().all(|verdict| matches!(verdict, Verdict::Stored { .. })));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client<S> {
+    service: S,
+    timeout: Duration,
+}
+
+impl<S: HttpService> Client<S> {
+    /// Makes a client that sends through `service`.
+    pub fn new(service: S) -> Self {
+        Self { service, timeout: TIMEOUT }
+    }
+
+    /// Sets how long a call may take. Default: 60 s.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Puts 1 to 500 records in one request. The answer has a verdict for each; some may have
+    /// failed though the call succeeded (R6).
+    ///
+    /// Dropping the future gives the request up; what became of it is then unknown.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] if the records do not make a request, if it got no answer, or none that can be
+    /// believed.
+    pub async fn put_record_batch<R: AsRef<[u8]>>(
+        &self,
+        stream: &StreamName,
+        records: impl IntoIterator<Item = R>,
+    ) -> Result<Judged, CallError> {
+        let mut batch = Batch::new(stream, Limits::default(), Storage::default());
+        for (index, record) in records.into_iter().enumerate() {
+            batch.add(record.as_ref()).map_err(|error| CallError::Record { index, error })?;
+        }
+        let sealed = batch.seal().ok_or(CallError::NoRecords)?;
+        let body = sealed.body().clone();
+        let response = self.call(Operation::PutRecordBatch, body).await?;
+        match Judgement::of(response, sealed.len(), &mut Scratch::new()) {
+            Judgement::Fault(fault) => Err(CallError::Fault(fault)),
+            Judgement::Records(judged) => Ok(judged),
+            Judgement::Unknown(distrust) => Err(CallError::Unknown(distrust)),
+        }
+    }
+
+    /// Puts one record and returns the identifier that the service gave it.
+    ///
+    /// # Errors
+    ///
+    /// As [`put_record_batch`](Self::put_record_batch).
+    pub async fn put_record(&self, stream: &StreamName, data: &[u8]) -> Result<String, CallError> {
+        if data.len() > RECORD_BYTES_MAX {
+            let (bytes, bytes_max) = (data.len(), RECORD_BYTES_MAX);
+            let error = AddError::RecordTooLarge { bytes, bytes_max };
+            return Err(CallError::Record { index: 0, error });
+        }
+        let response = self.call(Operation::PutRecord, put_record(stream, data).into()).await?;
+        if !response.is_success() {
+            return Err(CallError::Fault(Fault::read(response, &mut Scratch::new())));
+        }
+        let reply = Reply::parse_put_record(response.into_body(), &mut Scratch::new())
+            .map_err(|error| CallError::Unknown(Distrust::Reply(error)))?;
+        match Judgement::of_reply(reply, 1) {
+            Judgement::Records(judged) => match judged.verdict(0) {
+                Verdict::Stored { record_id } => Ok(record_id.to_owned()),
+                Verdict::Failed { .. } | Verdict::Unknown => Err(CallError::NoRecordId),
+            },
+            Judgement::Fault(fault) => Err(CallError::Fault(fault)),
+            Judgement::Unknown(distrust) => Err(CallError::Unknown(distrust)),
+        }
+    }
+
+    async fn call(&self, operation: Operation, body: bytes::Bytes) -> Result<Response, CallError> {
+        let deadline = Instant::now() + self.timeout;
+        let sent = service::send(self.service.clone(), operation, body, deadline);
+        sent.await.map_err(CallError::Send)
+    }
+}
+
+/// Why a call did not end in an answer with verdicts.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The service answered with an error; it stored nothing unless the error is an internal one.
+    Fault(Fault),
+    /// The answer names no record; it may or may not have been stored.
+    NoRecordId,
+    /// There is nothing to send: a request has at least one record (R1).
+    NoRecords,
+    /// A record does not fit into the request.
+    Record {
+        /// Its index, counted from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: AddError,
+    },
+    /// The request got no answer.
+    Send(SendError),
+    /// The answer is not believed; the records may or may not have been stored.
+    Unknown(Distrust),
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(fault) => fault.fmt(f),
+            Self::NoRecordId => f.write_str("the answer has no identifier for the record"),
+            Self::NoRecords => f.write_str("a request has at least one record"),
+            Self::Record { index, error } => write!(f, "record {index}: {error}"),
+            Self::Send(error) => error.fmt(f),
+            Self::Unknown(distrust) => distrust.fmt(f),
+        }
+    }
+}
+
+impl Error for CallError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Send(error) => Some(error),
+            Self::Record { error, .. } => Some(error),
+            Self::Unknown(distrust) => Some(distrust),
+            Self::Fault(_) | Self::NoRecordId | Self::NoRecords => None,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Async client and producer for Amazon Data Firehose's `PutRecordBatch`.
+//!
+//! [`Producer`] takes records, sends them in full requests, sends again what failed, and tells what
+//! became of each. [`Client`] calls the documented operations, one request each. Both send through
+//! any [`HttpService`]: [`Transport`] over the network, the emulator's in-memory transport in tests,
+//! or either below layers of your own.
+//!
+//! What is decided about records is decided in [`proto`], the sans-IO core. Here are the clock, the
+//! sockets and the signature.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`producer`], [`events`] | the handle that takes records, and what it tells |
+//! | [`client`] | one call, one request |
+//! | [`service`] | what carries a request |
+//! | [`endpoint`] | where requests go, and the region they are signed for |
+//! | [`credentials`], [`sign`] | who signs, and AWS Signature Version 4 |
+//! | [`connect`], [`tls`] | from an endpoint to a stream of bytes |
+//! | [`timeouts`] | how long each phase of an attempt may take |
+//! | [`transport`] | one attempt: connect or reuse, sign, send, read |
+//! | [`error`] | how an attempt ended without an answer, and what that leaves in doubt |
+
+pub mod client;
+pub mod connect;
+mod connection;
+mod counting;
+pub mod credentials;
+mod driver;
+pub mod endpoint;
+pub mod error;
+pub mod events;
+mod pool;
+pub mod producer;
+pub mod service;
+pub mod sign;
+pub mod timeouts;
+pub mod tls;
+pub mod transport;
+
+pub use firehose_proto as proto;
+pub use firehose_proto::Failure;
+
+pub use client::{CallError, Client};
+pub use connect::Connector;
+pub use credentials::{Credentials, ProvideCredentials};
+pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use error::TransportError;
+pub use events::{Event, Events};
+pub use producer::{Delivered, Producer, PutError};
+pub use service::{HttpService, SendError};
+pub use sign::{SignError, Signer};
+pub use timeouts::{AttemptDeadline, Phase, Timeouts};
+pub use tls::{Tls, TlsError};
+pub use transport::{Transport, TransportBuilder};

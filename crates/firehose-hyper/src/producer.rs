@@ -1,0 +1,420 @@
+//! The async producer: a handle that is cheap to clone, around the core's state machine.
+//!
+//! A record is encoded on the thread that pushes it, under one short lock. The task that sends is
+//! woken only when there is something to do.
+
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use firehose_proto::producer::{self as core_producer, Config, PushError, Settled, Stats};
+use firehose_proto::producer::{Outcome, Output};
+use firehose_proto::{Instant, Ticket};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::driver::Driver;
+use crate::events::Events;
+use crate::service::HttpService;
+
+/// The events that may wait to be read before the producer is held up.
+const EVENTS_MAX: usize = 64;
+
+/// Sends records to one stream, and tells what became of each.
+///
+/// Three ways to learn outcomes: wait for one record with [`put`](Self::put), read the events of
+/// [`spawn_with_events`](Self::spawn_with_events), or look at the [`Stats`] that
+/// [`close`](Self::close) gives.
+///
+/// When the last clone is dropped, the producer takes no more records and sends what it has in the
+/// background, as long as the runtime lives; to be sure, wait for `close`.
+///
+/// ```
+/// use firehose_hyper::Producer;
+/// use firehose_hyper::proto::producer::Config;
+/// use firehose_mock::{InMemory, Service, Streams};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = InMemory::new(Service::new(Streams::Any, 7));
+/// let producer = Producer::spawn(Config::new("demo".parse()?), service);
+/// producer.push(b"hello\n").await?;
+/// let delivered = producer.put(b"world\n").await?;
+/// assert!(!delivered.may_be_duplicate);
+/// assert_eq!(producer.close().await.records_delivered, 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Producer {
+    shared: Arc<Shared>,
+    /// Closes the producer when the last handle is gone.
+    _last: Arc<CloseOnDrop>,
+}
+
+impl Producer {
+    /// Starts a producer whose requests go through `service`.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn spawn<S: HttpService>(config: Config, service: S) -> Self {
+        Self::start(config, service, None)
+    }
+
+    /// As [`spawn`](Self::spawn), and gives its events.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn spawn_with_events<S: HttpService>(config: Config, service: S) -> (Self, Events) {
+        let (sender, receiver) = mpsc::channel(EVENTS_MAX);
+        (Self::start(config, service, Some(sender)), Events::new(receiver))
+    }
+
+    fn start<S: HttpService>(
+        config: Config,
+        service: S,
+        events: Option<mpsc::Sender<crate::Event>>,
+    ) -> Self {
+        let shared = Arc::new(Shared::new(config));
+        tokio::spawn(Driver::new(Arc::clone(&shared), service, events).run());
+        let last = Arc::new(CloseOnDrop(Arc::clone(&shared)));
+        Self { shared, _last: last }
+    }
+
+    /// Takes a record if there is room for it; never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`] if the record is too large, if there is no room now, or if the producer is
+    /// closed. The record is then as if it had never been pushed.
+    pub fn try_push(&self, record: &[u8]) -> Result<Ticket, PushError> {
+        self.try_push_parts(&[record])
+    }
+
+    /// As [`try_push`](Self::try_push), for a record given in parts that together are its data.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_push`](Self::try_push).
+    pub fn try_push_parts(&self, parts: &[&[u8]]) -> Result<Ticket, PushError> {
+        self.shared.with(|state, now| state.core.push_parts(now, parts))
+    }
+
+    /// Takes a record, waiting for room.
+    ///
+    /// If the future is dropped before it is ready, the record was not taken.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`] if the record is too large or the producer is closed.
+    pub async fn push(&self, record: &[u8]) -> Result<Ticket, PushError> {
+        self.push_parts(&[record]).await
+    }
+
+    /// As [`push`](Self::push), for a record given in parts that together are its data.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    pub async fn push_parts(&self, parts: &[&[u8]]) -> Result<Ticket, PushError> {
+        self.shared.when_changed(|| unless_full(self.try_push_parts(parts))).await
+    }
+
+    /// Takes a record, waiting for room, and waits for its outcome.
+    ///
+    /// If the future is dropped, the record may have been taken and is then sent all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError`] if the record was not taken or not delivered.
+    pub async fn put(&self, record: &[u8]) -> Result<Delivered, PutError> {
+        let try_put = || {
+            unless_full(self.shared.with(|state, now| {
+                let ticket = state.core.push(now, record)?;
+                let (sender, receiver) = oneshot::channel();
+                state.waiting.insert(ticket, sender);
+                Ok(receiver)
+            }))
+        };
+        let receiver = self.shared.when_changed(try_put).await.map_err(PutError::NotTaken)?;
+        // The driver decides every record before it ends, unless the runtime stops it.
+        receiver.await.unwrap_or(Err(PutError::Stopped))
+    }
+
+    /// Sends everything pushed so far without waiting for more, and waits until each of these
+    /// records has its outcome.
+    ///
+    /// Dropping the future gives up the waiting, nothing else.
+    pub async fn flush(&self) {
+        let flushed = self.shared.with(|state, now| {
+            state.core.flush(now);
+            state.core.stats().records_accepted
+        });
+        let flushed = Ticket::from_number(flushed);
+        let settled = || {
+            let state = self.shared.lock();
+            let settled = state.core.oldest_undecided().is_none_or(|oldest| oldest >= flushed);
+            (settled || state.finished).then_some(())
+        };
+        self.shared.when_changed(settled).await;
+    }
+
+    /// Takes no more records, waits until each has its outcome, and returns the final counts.
+    ///
+    /// Dropping the future gives up the waiting; the producer stays closed to new records and goes
+    /// on sending.
+    pub async fn close(&self) -> Stats {
+        self.shared.with(|state, now| state.core.close(now));
+        self.finished().await
+    }
+
+    /// As [`close`](Self::close), but after `timeout` gives up what is undecided: such records are
+    /// reported as abandoned, with their data.
+    pub async fn close_within(&self, timeout: Duration) -> Stats {
+        match tokio::time::timeout(timeout, self.close()).await {
+            Ok(stats) => stats,
+            Err(_) => self.abandon().await,
+        }
+    }
+
+    /// Gives up at once what is undecided: such records are reported as abandoned, with their data.
+    pub async fn abandon(&self) -> Stats {
+        self.shared.with(|state, now| state.core.abandon(now));
+        self.finished().await
+    }
+
+    async fn finished(&self) -> Stats {
+        let finished = || {
+            let state = self.shared.lock();
+            state.finished.then(|| state.core.stats())
+        };
+        self.shared.when_changed(finished).await
+    }
+
+    /// Returns what was counted so far.
+    pub fn stats(&self) -> Stats {
+        self.shared.lock().core.stats()
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Producer").field(&self.shared.lock().core).finish()
+    }
+}
+
+/// Says `None` where waiting may help.
+fn unless_full<T>(result: Result<T, PushError>) -> Option<Result<T, PushError>> {
+    match result {
+        Err(PushError::Full { .. }) => None,
+        other => Some(other),
+    }
+}
+
+struct CloseOnDrop(Arc<Shared>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.with(|state, now| state.core.close(now));
+    }
+}
+
+/// What handles and driver share.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    origin: tokio::time::Instant,
+    /// Wakes the driver.
+    driver: Notify,
+    /// Wakes whoever waits for room or outcomes.
+    changed: Notify,
+}
+
+pub(crate) struct State {
+    pub(crate) core: core_producer::Producer,
+    /// Whoever waits for the outcome of a record.
+    waiting: BTreeMap<Ticket, oneshot::Sender<Result<Delivered, PutError>>>,
+    /// When the driver wakes by itself; the origin if it was woken already.
+    asleep_until: Instant,
+    /// Everything is decided and told.
+    finished: bool,
+}
+
+impl Shared {
+    fn new(config: Config) -> Self {
+        let seed = RandomState::new().hash_one("jitter");
+        let core = core_producer::Producer::new(Instant::from_micros(0), config, seed);
+        Self {
+            state: Mutex::new(State {
+                core,
+                waiting: BTreeMap::new(),
+                asleep_until: Instant::from_micros(0),
+                finished: false,
+            }),
+            origin: tokio::time::Instant::now(),
+            driver: Notify::new(),
+            changed: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Instant {
+        let micros = self.origin.elapsed().as_micros();
+        Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    /// Returns the runtime's instant for one of the core's.
+    pub(crate) fn instant(&self, at: Instant) -> tokio::time::Instant {
+        let span = Duration::from_micros(at.as_micros());
+        self.origin.checked_add(span).unwrap_or_else(|| self.origin + FAR)
+    }
+
+    /// Does something to the core, and wakes the driver if that gave it something to do.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let mut state = self.lock();
+        let result = act(&mut state, self.now());
+        let earlier = || state.core.deadline().is_some_and(|(at, _)| at < state.asleep_until);
+        if state.asleep_until > Instant::from_micros(0) && (state.core.has_output() || earlier()) {
+            state.asleep_until = Instant::from_micros(0);
+            self.driver.notify_one();
+        }
+        result
+    }
+
+    /// Takes everything out of the core that it wants done, and when it wants to be woken.
+    pub(crate) fn drain(&self) -> (Vec<Output>, Option<tokio::time::Instant>) {
+        let mut state = self.lock();
+        let mut outputs = Vec::new();
+        loop {
+            match state.core.poll_output() {
+                Output::Wait(until) => {
+                    state.asleep_until = until.unwrap_or(Instant::FAR_FUTURE);
+                    return (outputs, until.map(|at| self.instant(at)));
+                }
+                output @ (Output::Cancel(_) | Output::Event(_) | Output::Transmit(_)) => {
+                    outputs.push(output);
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.driver.notified().await;
+    }
+
+    /// Tells whoever waits for the outcomes of these records.
+    pub(crate) fn tell(&self, report: &core_producer::Report) {
+        let mut state = self.lock();
+        if !state.waiting.is_empty() {
+            for settled in report.iter() {
+                if let Some(sender) = state.waiting.remove(&settled.ticket()) {
+                    // Whoever waited may be gone.
+                    let _ = sender.send(outcome_of(&settled));
+                }
+            }
+        }
+    }
+
+    /// Wakes whoever waits for room or outcomes.
+    pub(crate) fn notify_changed(&self) {
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().core.is_closed()
+    }
+
+    pub(crate) fn finish(&self) {
+        let mut state = self.lock();
+        state.finished = true;
+        state.waiting.clear();
+        drop(state);
+        self.notify_changed();
+    }
+
+    /// Waits until `look` finds what it looks for.
+    async fn when_changed<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+        loop {
+            let mut changed = core::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if let Some(found) = look() {
+                return found;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// Farther than any deadline, and near enough to be added to any instant.
+const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+
+fn outcome_of(settled: &Settled<'_>) -> Result<Delivered, PutError> {
+    let attempts = settled.attempts();
+    match settled.outcome() {
+        Outcome::Delivered { record_id, may_be_duplicate } => {
+            Ok(Delivered { record_id: record_id.to_owned(), attempts, may_be_duplicate })
+        }
+        Outcome::Failed { why, may_be_delivered } => {
+            Err(PutError::Undelivered { why: why.to_string(), attempts, may_be_delivered })
+        }
+    }
+}
+
+/// A record that the service stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Delivered {
+    /// The service's identifier of the record.
+    pub record_id: String,
+    /// How often it was sent.
+    pub attempts: u8,
+    /// An earlier attempt may have stored it as well.
+    pub may_be_duplicate: bool,
+}
+
+/// Why a record was not delivered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum PutError {
+    /// The producer did not take it.
+    NotTaken(PushError),
+    /// The runtime stopped the producer before the record had an outcome.
+    Stopped,
+    /// It was given up.
+    Undelivered {
+        /// Why, and how the last attempt ended.
+        why: String,
+        /// How often it was sent.
+        attempts: u8,
+        /// Some attempt may have stored it all the same.
+        may_be_delivered: bool,
+    },
+}
+
+impl fmt::Display for PutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotTaken(error) => error.fmt(f),
+            Self::Stopped => f.write_str("the producer was stopped, the outcome is unknown"),
+            Self::Undelivered { why, attempts, may_be_delivered } => {
+                write!(f, "{why} (attempts: {attempts}")?;
+                f.write_str(if *may_be_delivered { "; may be stored all the same)" } else { ")" })
+            }
+        }
+    }
+}
+
+impl Error for PutError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NotTaken(error) => Some(error),
+            Self::Stopped | Self::Undelivered { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! AWS Signature Version 4, and the credentials that it is made with.
+//!
+//! Credentials are kept until shortly before they expire; a provider that fails meanwhile does no
+//! harm. The time of the signature is an argument; no clock is read here.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use aws_lc_rs::digest;
+use aws_sigv4::http_request::{
+    SignableBody, SignableRequest, SigningInstructions, SigningSettings, sign,
+};
+use aws_sigv4::sign::v4;
+use bytes::Bytes;
+use firehose_proto::wire::SIGNING_NAME;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderName, HeaderValue};
+
+use crate::credentials::{
+    Credentials, CredentialsError, ProvideCredentials, SharedCredentialsProvider,
+};
+use crate::error::{BoxError, Causes};
+
+/// The headers of a request that are signed, besides those that signing adds.
+static SIGNED: [HeaderName; 3] = [CONTENT_TYPE, HOST, HeaderName::from_static("x-amz-target")];
+
+/// How long before their expiry credentials are renewed.
+const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+
+/// How long credentials that name no expiry are used before the provider is asked again.
+const RENEW_UNDATED: Duration = Duration::from_secs(15 * 60);
+
+/// How long after a failure to renew credentials the provider is asked again.
+const RENEW_AGAIN: Duration = Duration::from_secs(30);
+
+/// How long a provider may take by default.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Signs requests with AWS Signature Version 4; cheap to clone.
+///
+/// ```
+/// use bytes::Bytes;
+/// use firehose_hyper::{Signer, credentials::Credentials};
+/// use std::time::{Duration, SystemTime};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let credentials = Credentials::new("AKIDEXAMPLE", "not a real key", None, None, "example");
+/// let signer = Signer::new(credentials, "us-east-1");
+/// let mut request = http::Request::post("/")
+///     .header("host", "firehose.us-east-1.amazonaws.com")
+///     .body(Bytes::from_static(b"{}"))?;
+/// signer.sign(&mut request, SystemTime::UNIX_EPOCH + Duration::from_secs(86_400)).await?;
+/// assert_eq!(request.headers()["x-amz-date"], "19700102T000000Z");
+/// assert!(request.headers()["authorization"].is_sensitive());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Signer {
+    shared: Arc<Shared>,
+    load_timeout: Duration,
+}
+
+struct Shared {
+    provider: SharedCredentialsProvider,
+    region: Box<str>,
+    cached: Mutex<Option<Cached>>,
+    /// Held by the one request that asks the provider.
+    loading: tokio::sync::Mutex<()>,
+}
+
+impl Signer {
+    /// Makes a signer for a region that asks `provider` for credentials when it needs them.
+    pub fn new(provider: impl ProvideCredentials + 'static, region: impl Into<Box<str>>) -> Self {
+        let shared = Shared {
+            provider: SharedCredentialsProvider::new(provider),
+            region: region.into(),
+            cached: Mutex::new(None),
+            loading: tokio::sync::Mutex::new(()),
+        };
+        Self { shared: Arc::new(shared), load_timeout: LOAD_TIMEOUT }
+    }
+
+    /// Sets how long the provider may take; 5 s.
+    #[must_use]
+    pub fn with_load_timeout(mut self, span: Duration) -> Self {
+        self.load_timeout = span;
+        self
+    }
+
+    /// Signs a request as of `at`, replacing an earlier signature.
+    ///
+    /// Signed are the headers `content-type`, `host`, `x-amz-target` and those that signing adds:
+    /// `x-amz-date`, and `x-amz-security-token` with temporary credentials.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError::Credentials`] if the provider gives none, [`SignError::Request`] if a header to
+    /// sign is not text.
+    pub async fn sign(
+        &self,
+        request: &mut http::Request<Bytes>,
+        at: SystemTime,
+    ) -> Result<(), SignError> {
+        let credentials = self.credentials(at).await.map_err(SignError::Credentials)?;
+        let instructions = instructions(request, credentials, &self.shared.region, at)?;
+        for name in [AUTHORIZATION, HeaderName::from_static("x-amz-security-token")] {
+            request.headers_mut().remove(name);
+        }
+        for (name, text) in instructions.headers() {
+            let name = HeaderName::try_from(name).map_err(SignError::request)?;
+            let mut value = HeaderValue::try_from(text).map_err(SignError::request)?;
+            // Printed headers must not give away a usable signature or token.
+            value.set_sensitive(name != "x-amz-date");
+            request.headers_mut().insert(name, value);
+        }
+        Ok(())
+    }
+
+    /// Forgets the credentials, so that the next request asks the provider.
+    ///
+    /// This is for an answer that says that they have expired.
+    pub fn forget_credentials(&self) {
+        *self.cached() = None;
+    }
+
+    /// Returns credentials that are good at `at`, asking the provider at most once at a time.
+    async fn credentials(&self, at: SystemTime) -> Result<Credentials, CredentialsError> {
+        let cached = self.cached().clone();
+        let _loading = match cached {
+            Some(cached) if cached.is_fresh(at) => return Ok(cached.credentials),
+            // While another request renews them, the old ones are still good.
+            Some(cached) if cached.is_usable(at) => match self.shared.loading.try_lock() {
+                Ok(guard) => guard,
+                Err(_) => return Ok(cached.credentials),
+            },
+            Some(_) | None => self.shared.loading.lock().await,
+        };
+        // Another request may have renewed them while this one waited.
+        let cached = self.cached().clone();
+        if let Some(cached) = cached.as_ref().filter(|cached| cached.is_fresh(at)) {
+            return Ok(cached.credentials.clone());
+        }
+        match self.load().await {
+            Ok(credentials) => {
+                *self.cached() = Some(Cached::new(credentials.clone(), at));
+                Ok(credentials)
+            }
+            Err(error) => match cached.filter(|cached| cached.is_usable(at)) {
+                Some(mut old) => {
+                    old.renew_at = at + RENEW_AGAIN;
+                    let credentials = old.credentials.clone();
+                    *self.cached() = Some(old);
+                    Ok(credentials)
+                }
+                None => Err(error),
+            },
+        }
+    }
+
+    async fn load(&self) -> Result<Credentials, CredentialsError> {
+        let loading = self.shared.provider.provide_credentials();
+        match tokio::time::timeout(self.load_timeout, loading).await {
+            Ok(result) => result,
+            Err(_) => Err(CredentialsError::provider_timed_out(self.load_timeout)),
+        }
+    }
+
+    fn cached(&self) -> std::sync::MutexGuard<'_, Option<Cached>> {
+        self.shared.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer").field("region", &self.shared.region).finish_non_exhaustive()
+    }
+}
+
+/// Why a request could not be signed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SignError {
+    /// There are no credentials.
+    Credentials(CredentialsError),
+    /// The request cannot be signed.
+    Request(BoxError),
+}
+
+impl SignError {
+    /// Returns whether another attempt would fail the same way.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Credentials(error) => matches!(
+                error,
+                CredentialsError::CredentialsNotLoaded(_)
+                    | CredentialsError::InvalidConfiguration(_)
+            ),
+            Self::Request(_) => true,
+        }
+    }
+
+    fn request(error: impl Into<BoxError>) -> Self {
+        Self::Request(error.into())
+    }
+}
+
+impl fmt::Display for SignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credentials(error) => write!(f, "no credentials: {}", Causes(error)),
+            Self::Request(error) => write!(f, "{}", Causes(&**error)),
+        }
+    }
+}
+
+impl core::error::Error for SignError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Credentials(error) => Some(error),
+            Self::Request(error) => Some(&**error),
+        }
+    }
+}
+
+/// Credentials, and until when they are used without asking for newer ones.
+#[derive(Clone)]
+struct Cached {
+    credentials: Credentials,
+    renew_at: SystemTime,
+}
+
+impl Cached {
+    fn new(credentials: Credentials, at: SystemTime) -> Self {
+        let renew_at = match credentials.expiry() {
+            // Half of what is left, where the whole is short: else each request would renew them.
+            Some(expiry) => {
+                let left = expiry.duration_since(at).unwrap_or_default();
+                at + left - RENEW_BEFORE.min(left / 2)
+            }
+            None => at + RENEW_UNDATED,
+        };
+        Self { credentials, renew_at }
+    }
+
+    fn is_fresh(&self, at: SystemTime) -> bool {
+        at < self.renew_at && self.is_usable(at)
+    }
+
+    fn is_usable(&self, at: SystemTime) -> bool {
+        self.credentials.expiry().is_none_or(|expiry| at < expiry)
+    }
+}
+
+/// Computes the headers that sign a request.
+fn instructions(
+    request: &http::Request<Bytes>,
+    credentials: Credentials,
+    region: &str,
+    at: SystemTime,
+) -> Result<SigningInstructions, SignError> {
+    let identity = credentials.into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name(SIGNING_NAME)
+        .time(at)
+        .settings(SigningSettings::default())
+        .build()
+        .map_err(SignError::request)?
+        .into();
+    let mut headers = Vec::with_capacity(SIGNED.len());
+    for name in &SIGNED {
+        if let Some(value) = request.headers().get(name) {
+            headers.push((name.as_str(), value.to_str().map_err(SignError::request)?));
+        }
+    }
+    let hash = SignableBody::Precomputed(hex(digest::digest(&digest::SHA256, request.body())));
+    let method = request.method().as_str();
+    let signable = SignableRequest::new(method, request.uri().path(), headers.into_iter(), hash)
+        .map_err(SignError::request)?;
+    let (instructions, _signature) =
+        sign(signable, &params).map_err(SignError::request)?.into_parts();
+    Ok(instructions)
+}
+
+/// Writes bytes as lower-case hexadecimal digits.
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
+    bytes.as_ref().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+#[cfg(test)]
+mod tests;
