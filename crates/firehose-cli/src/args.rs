@@ -1,0 +1,156 @@
+//! The command line: every option with its unit and its default.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU8, NonZeroUsize};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use firehose_mock::Faults;
+use firehose_proto::StreamName;
+
+/// Put records into Amazon Data Firehose streams
+#[derive(Debug, Parser)]
+#[command(name = "firehose", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Put the lines of files, or of stdin, into a stream
+    Put(PutArgs),
+    /// Serve an emulator of the service
+    Serve(ServeArgs),
+}
+
+const PUT_AFTER_HELP: &str = "\
+Exit status: 0 all delivered; 1 some records not, they are in the failure file; 2 usage; \
+3 nothing could be sent; 130 or 143 after a signal, with a flush first.
+
+Examples:
+  firehose put demo --local delivered app.log     deliver into a directory, without an account
+  firehose put logs app.log --region eu-west-1    deliver to AWS, with keys from the environment
+  tail -f app.log | firehose put logs --region eu-west-1 --linger 1000";
+
+#[derive(Args, Debug)]
+#[command(after_help = PUT_AFTER_HELP)]
+pub(crate) struct PutArgs {
+    /// The name of the stream: 1 to 64 of a-z A-Z 0-9 _ . -
+    pub(crate) stream: StreamName,
+
+    /// Files to put, in this order; - is stdin, as is no file at all
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Deliver through an embedded service of this process into DIR: no account, no network
+    #[arg(long, value_name = "DIR", help_heading = "Where to",
+          conflicts_with_all = ["endpoint_url", "region"])]
+    pub(crate) local: Option<PathBuf>,
+
+    /// Write a line for each record to DIR/.firehose/ledger.jsonl, with --local
+    #[arg(long, help_heading = "Where to", requires = "local")]
+    pub(crate) ledger: bool,
+
+    /// URL of the service, real or emulated [env: AWS_ENDPOINT_URL_FIREHOSE, AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL", help_heading = "Where to")]
+    pub(crate) endpoint_url: Option<String>,
+
+    /// Region of the service [env: AWS_REGION, AWS_DEFAULT_REGION]
+    #[arg(long, value_name = "REGION", help_heading = "Where to")]
+    pub(crate) region: Option<String>,
+
+    /// How input is cut into records
+    #[arg(long, value_enum, default_value_t = Split::Lines, help_heading = "Records")]
+    pub(crate) split: Split,
+
+    /// What stands at the end of a record
+    #[arg(long, value_enum, default_value_t = Delimiter::Newline, help_heading = "Records")]
+    pub(crate) delimiter: Delimiter,
+
+    /// Where undelivered records go, as JSON lines; appended. Where this is not given and the input
+    /// could not be put again without doubling records, STREAM.failed.jsonl
+    #[arg(long, value_name = "FILE", help_heading = "Records")]
+    pub(crate) failed_to: Option<PathBuf>,
+
+    /// Requests under way at once [default: 4; with --local 1, which keeps the order]
+    #[arg(long, value_name = "N", help_heading = "Sending")]
+    pub(crate) in_flight: Option<NonZeroUsize>,
+
+    /// Milliseconds that a record waits for others to fill its request
+    #[arg(long, value_name = "MS", default_value_t = 100, help_heading = "Sending")]
+    pub(crate) linger: u64,
+
+    /// Times that a record is sent at most
+    #[arg(long, value_name = "N", default_value = "10", help_heading = "Sending")]
+    pub(crate) attempts: NonZeroU8,
+
+    /// Seconds after which a record is given up [default: never]
+    #[arg(long, value_name = "S", help_heading = "Sending")]
+    pub(crate) ttl: Option<u64>,
+
+    /// Print one JSON object on stdout at the end
+    #[arg(long, help_heading = "Report")]
+    pub(crate) json: bool,
+
+    /// Print nothing on stderr but errors
+    #[arg(long, short, help_heading = "Report", conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Print what happens to requests
+    #[arg(long, short, help_heading = "Report")]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Split {
+    /// At each line end
+    Lines,
+    /// At each NUL byte, as `find -print0` writes
+    Nul,
+    /// Not at all: each file is a record
+    Whole,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Delimiter {
+    /// A line end: the record keeps its own, one is added where it has none
+    Newline,
+    /// What the input has, to the byte
+    Keep,
+    /// Nothing: without the line end or NUL byte
+    Strip,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// Address to listen on; port 0 lets the system choose
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4573")]
+    pub(crate) listen: SocketAddr,
+
+    /// Directory into which accepted records are delivered [default: they are counted only]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// A stream that exists; may be given several times [default: every name does]
+    #[arg(long = "stream", value_name = "NAME")]
+    pub(crate) streams: Vec<StreamName>,
+
+    /// What goes wrong at random, as `refuse=0.1,internal=0.01,unavailable=0.02,fail=0.01,cut=0.01,drop=0.01,seed=7`:
+    /// rates of entries refused or failed, of calls answered 503 or 500, of connections cut after
+    /// the request was taken or dropped before
+    #[arg(long, value_name = "RATES")]
+    pub(crate) faults: Option<Faults>,
+
+    /// Bytes after which a delivered object is complete
+    #[arg(long, value_name = "BYTES", default_value_t = 5 * 1024 * 1024, requires = "dir")]
+    pub(crate) buffer_bytes: u64,
+
+    /// Seconds after which a delivered object is complete
+    #[arg(long, value_name = "S", default_value_t = 300, requires = "dir")]
+    pub(crate) buffer_seconds: u64,
+
+    /// Write a line for each record to DIR/.firehose/ledger.jsonl
+    #[arg(long, requires = "dir")]
+    pub(crate) ledger: bool,
+}

@@ -1,0 +1,32 @@
+//! The command `firehose`: puts files or stdin into a stream, and serves an emulator.
+
+mod args;
+mod failures;
+mod feed;
+mod input;
+mod local;
+mod progress;
+mod put;
+mod remote;
+mod serve;
+mod signals;
+mod summary;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Put(args) => put::run(&args),
+        Command::Serve(args) => serve::run(&args),
+    }
+}
+
+/// Writes a line for a person to stderr.
+fn say(line: &str) {
+    eprintln!("firehose: {line}");
+}
