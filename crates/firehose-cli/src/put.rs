@@ -76,6 +76,12 @@ fn plan(args: &PutArgs) -> Result<Plan, Refusal> {
         return Err(Refusal::usage("nothing to put: name files, or pipe something into stdin"));
     }
     let inputs = Input::open_all(&args.files).map_err(Refusal::nothing_sent)?;
+    let failures = match &args.failed_to {
+        Some(path) => Failures::to(path).map_err(|error| {
+            Refusal::nothing_sent(format!("cannot write {}: {error}", path.display()))
+        })?,
+        None => Failures::if_needed(PathBuf::from(format!("{}.failed.jsonl", args.stream))),
+    };
     let (transport, local, warning) = match &args.local {
         Some(dir) => {
             let local = Local::open(dir, args.ledger).map_err(Refusal::nothing_sent)?;
@@ -90,12 +96,6 @@ fn plan(args: &PutArgs) -> Result<Plan, Refusal> {
             })?;
             (remote.transport, None, remote.warning)
         }
-    };
-    let failures = match &args.failed_to {
-        Some(path) => Failures::to(path).map_err(|error| {
-            Refusal::nothing_sent(format!("cannot write {}: {error}", path.display()))
-        })?,
-        None => Failures::if_needed(PathBuf::from(format!("{}.failed.jsonl", args.stream))),
     };
     Ok(Plan { inputs, failures, local, transport, warning })
 }
@@ -152,7 +152,7 @@ async fn drive(args: &PutArgs, plan: Plan, summary: &mut Summary) {
         // Nobody listens any more after a signal.
         let _ = done.send(feeder.run(inputs));
     });
-    let run = Run { producer, stop, read, hopeless };
+    let run = Run { producer, progress: progress.clone(), stop, read, hopeless };
     let ending = run.finish().await;
     // The watcher ends with the producer; it has seen everything then.
     let hopeless = watching.await.unwrap_or_default();
@@ -183,6 +183,7 @@ fn config(args: &PutArgs, is_local: bool) -> Config {
 /// A run under way.
 struct Run {
     producer: Producer,
+    progress: Progress,
     /// Tells the reading thread to stop.
     stop: Arc<AtomicBool>,
     /// The end of reading.
@@ -240,6 +241,10 @@ impl Run {
 
     /// Gives what is under way some time; a second signal ends the process at once.
     async fn flush(&self, signals: &mut Option<Signals>) -> Stats {
+        self.progress.say(&format!(
+            "ending: what was read is sent, for at most {} s; a signal once more ends at once",
+            FLUSH.as_secs()
+        ));
         tokio::select! {
             stats = self.producer.close_within(FLUSH) => stats,
             signal = next(signals) => std::process::exit(signal.exit_status().into()),

@@ -52,3 +52,8 @@ pub use sign::{SignError, Signer};
 pub use timeouts::{AttemptDeadline, Phase, Timeouts};
 pub use tls::{Tls, TlsError};
 pub use transport::{Transport, TransportBuilder};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -340,9 +340,9 @@ pub struct Cause<'a> {
 
 impl fmt::Display for Cause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.class)?;
-        if let Some(code) = self.code {
-            write!(f, ", {}", code.escape_debug())?;
+        match self.code {
+            Some(code) => write!(f, "{}", code.escape_debug())?,
+            None => write!(f, "{}", self.class)?,
         }
         if let Some(message) = self.message {
             write!(f, ": {}", message.escape_debug())?;

@@ -1,0 +1,8 @@
+//! The command as a user runs it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod put;
+#[cfg(unix)]
+mod signals;
+mod support;
