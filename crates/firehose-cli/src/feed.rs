@@ -87,6 +87,8 @@ pub(crate) struct Fed {
     pub(crate) records: u64,
     /// Pieces of the input that were too long for a record.
     pub(crate) too_large: u64,
+    /// The input was read to its end.
+    pub(crate) is_complete: bool,
 }
 
 /// Reads inputs and pushes what they contain.
@@ -110,10 +112,11 @@ impl Feeder {
             let mut cutter = Cutter::new(source, self.split, self.delimiter);
             match self.feed(&name, &mut cutter) {
                 Ok(true) => {}
-                Ok(false) => break,
+                Ok(false) => return Ok(()),
                 Err(error) => return Err(format!("cannot read on in {name}: {error}")),
             }
         }
+        lock(&self.fed).is_complete = true;
         Ok(())
     }
 

@@ -267,11 +267,8 @@ fn keep_failures(failures: Arc<Mutex<Failures>>, can_be_read_again: bool, summar
     let written = failures.finish(can_be_put_again);
     summary.failed_to = written.path;
     if let Some(error) = written.error {
-        let lost = format!("cannot write all undelivered records to the failure file: {error}");
-        summary.error.get_or_insert(lost);
-        if summary.exit_status == 0 {
-            summary.exit_status = 1;
-        }
+        summary.failed_to_error =
+            Some(format!("not all of them are in the failure file, writing failed: {error}"));
     }
 }
 

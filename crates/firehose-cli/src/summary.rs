@@ -28,6 +28,8 @@ pub(crate) struct Summary {
     pub(crate) failed_to: Option<PathBuf>,
     /// The folder of the delivered objects, with `--local`.
     pub(crate) delivered_to: Option<PathBuf>,
+    /// Why undelivered records are missing in the failure file.
+    pub(crate) failed_to_error: Option<String>,
     /// What went wrong beside single records.
     pub(crate) error: Option<String>,
 }
@@ -43,6 +45,7 @@ impl Summary {
             stats: Stats::default(),
             delivered_to: None,
             failed_to: None,
+            failed_to_error: None,
             error: None,
         }
     }
@@ -78,6 +81,11 @@ impl Summary {
         }
         if self.undelivered() > 0 && !(is_plain && self.failed_to.is_none()) {
             lines.push(self.undelivered_line());
+        }
+        lines.extend(self.failed_to_error.clone());
+        if !self.input.is_complete && self.input.bytes > 0 {
+            let bytes = HumanCount(self.input.bytes);
+            lines.push(format!("the input was read up to byte {bytes} only"));
         }
         let doubled = self.stats.records_maybe_doubled;
         if doubled > 0 {

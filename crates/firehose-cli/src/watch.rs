@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use firehose_hyper::{Event, Events, Failure, Producer, SendError};
-use firehose_proto::producer::{Setback, SetbackCause};
+use firehose_proto::producer::{Outcome, Setback, SetbackCause, Settled, Why};
 use firehose_proto::retry::Class;
 use tokio::sync::oneshot;
 
@@ -33,6 +33,8 @@ pub(crate) struct Watcher {
 pub(crate) struct State {
     /// Requests in a row that never got to the service.
     not_sent: u32,
+    /// What came back of the last request that came to nothing.
+    last: String,
     /// Why going on is of no use.
     cause: Option<String>,
 }
@@ -45,6 +47,9 @@ impl Watcher {
                 Event::Settled(report) => {
                     lock(&self.failures).write(&report);
                     self.progress.delivered(self.producer.stats().records_delivered);
+                    if report.iter().any(|settled| never_got_there(&settled)) {
+                        self.give_up();
+                    }
                 }
                 Event::Setback { setback, error } => self.set_back(&setback, error.as_deref()),
                 Event::SizeBoundLowered { request_bytes_max } => self.progress.say(&format!(
@@ -67,10 +72,15 @@ impl Watcher {
             let (records, class) = (setback.records, setback.class);
             self.progress.say(&format!("a request of {records} records was {class}: {text}"));
         }
-        if self.is_hopeless(setback, error)
-            && let Some(hopeless) = self.hopeless.take()
-        {
-            self.state.cause = Some(text);
+        self.state.last = text;
+        if self.is_hopeless(setback, error) {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&mut self) {
+        if let Some(hopeless) = self.hopeless.take() {
+            self.state.cause = Some(self.state.last.clone());
             // Nobody listens any more if the end was near anyway.
             let _ = hopeless.send(());
         }
@@ -88,6 +98,17 @@ impl Watcher {
             || error.is_some_and(SendError::is_permanent)
             || self.local.as_ref().is_some_and(Local::is_broken)
             || unreachable
+    }
+}
+
+/// Returns whether a record was given up after its last attempt, and that one did not even get to
+/// the service: nobody is there any more.
+fn never_got_there(settled: &Settled<'_>) -> bool {
+    match settled.outcome() {
+        Outcome::Failed { why: Why::Exhausted { last: Some(last) }, .. } => {
+            last.class == Class::NotSent
+        }
+        Outcome::Delivered { .. } | Outcome::Failed { .. } => false,
     }
 }
 

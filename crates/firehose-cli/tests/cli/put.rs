@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use firehose_tests::{delivered, read, samples, sorted_lines, with_last_newline};
 use serde_json::Value;
 use tempfile::tempdir;
 
-use crate::support::{Run, Serving, run, run_with_stdin};
+use crate::support::{
+    Run, Serving, run, run_with_stdin, spawn_with_pipes, wait_for_an_open_object,
+};
 
 /// Puts a file through the embedded service and returns what was delivered.
 fn put_local(folder: &Path, file: &str, delimiter: &str) -> (Run, Vec<u8>) {
@@ -225,4 +228,27 @@ fn what_is_given_up_is_in_the_failure_file() {
     let expected = r#"{"reason":"exhausted","message":"exhausted: ServiceUnavailableException: Slow down.","attempts":1,"may_be_delivered":false,"data":"YQo="}"#;
     assert_eq!(failed.lines().next(), Some(expected));
     assert_eq!(failed.lines().count(), 2);
+}
+
+#[test]
+fn a_service_that_goes_away_is_given_up() {
+    let folder = tempdir().unwrap();
+    let serving = Serving::start(folder.path(), &["--dir", "dir"]);
+    let args = ["put", "demo", "--endpoint-url", &serving.url, "--attempts", "2", "--json"];
+    let mut child = spawn_with_pipes(folder.path(), &args);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&b"first\n".repeat(500)).unwrap();
+    wait_for_an_open_object(&folder.path().join("dir"));
+    serving.stop();
+    stdin.write_all(b"second\n").unwrap();
+    drop(stdin);
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!(run.status, 1, "{run:?}");
+    assert!(run.stderr.contains("demo: cannot connect to 127.0.0.1"), "{}", run.stderr);
+    assert!(run.stderr.contains("500 of 501 records delivered"), "{}", run.stderr);
+    let failed = String::from_utf8(read(&folder.path().join("demo.failed.jsonl"))).unwrap();
+    assert!(
+        failed.starts_with(r#"{"reason":"exhausted","message":"exhausted: not sent""#),
+        "{failed}"
+    );
 }

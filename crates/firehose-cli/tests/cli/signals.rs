@@ -7,23 +7,18 @@ use firehose_tests::delivered;
 use serde_json::Value;
 use tempfile::tempdir;
 
-use crate::support::{Serving, firehose, terminate};
+use crate::support::{Serving, firehose, spawn_with_pipes, terminate, wait_for_an_open_object};
 
 #[test]
 fn a_signal_flushes_and_reports() {
     let folder = tempdir().unwrap();
     let args = ["put", "demo", "--local", "dir", "--json", "--linger", "3600000", "--verbose"];
-    let mut command = firehose(folder.path(), &args);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut child = spawn_with_pipes(folder.path(), &args);
     let mut stdin = child.stdin.take().unwrap();
     // 500 records make a request, which shows in the directory that the reader is at work.
     let lines: String = (0..501).map(|line| format!("{line}\n")).collect();
     stdin.write_all(lines.as_bytes()).unwrap();
-    let open = folder.path().join("dir/.firehose/open");
-    while std::fs::read_dir(&open).map_or(0, Iterator::count) == 0 {
-        std::thread::yield_now();
-    }
+    wait_for_an_open_object(&folder.path().join("dir"));
     terminate(&child);
     let output = child.wait_with_output().unwrap();
     drop(stdin);

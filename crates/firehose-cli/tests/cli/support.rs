@@ -27,7 +27,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             status: output.status.code().expect("it was not killed"),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -48,15 +48,27 @@ pub(crate) fn run(folder: &Path, args: &[&str]) -> Run {
 
 /// Runs the command to its end with something on stdin.
 pub(crate) fn run_with_stdin(folder: &Path, args: &[&str], stdin: &[u8]) -> Run {
-    let mut command = firehose(folder, args);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut child = spawn_with_pipes(folder, args);
     let mut pipe = child.stdin.take().unwrap();
     std::thread::scope(|scope| {
         // A command that ends early closes its end; that is not what is tested.
         scope.spawn(move || drop(pipe.write_all(stdin)));
         Run::of(child.wait_with_output().unwrap())
     })
+}
+
+/// Starts the command with a pipe at each end.
+pub(crate) fn spawn_with_pipes(folder: &Path, args: &[&str]) -> Child {
+    let mut command = firehose(folder, args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until something was accepted for delivery into a folder.
+pub(crate) fn wait_for_an_open_object(folder: &Path) {
+    let open = folder.join(".firehose/open");
+    while std::fs::read_dir(&open).map_or(0, Iterator::count) == 0 {
+        std::thread::yield_now();
+    }
 }
 
 /// Asks a process to end.
