@@ -47,6 +47,15 @@ pub fn from_env(
 }
 
 /// Half a pair of keys: one variable is set, the other is not.
+///
+/// ```
+/// use firehose_hyper::credentials;
+///
+/// let lookup = |name: &str| (name == "AWS_ACCESS_KEY_ID").then(|| "AKIA".to_owned());
+/// let error = credentials::from_env(lookup).unwrap_err();
+/// assert!(error.to_string().contains("AWS_SECRET_ACCESS_KEY") || std::error::Error::source(&error)
+///     .is_some_and(|source| source.to_string().contains("AWS_SECRET_ACCESS_KEY")));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MissingVariable {
     missing: &'static str,

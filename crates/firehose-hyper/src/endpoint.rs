@@ -138,6 +138,13 @@ impl fmt::Display for Endpoint {
 }
 
 /// Why text cannot be an endpoint.
+///
+/// ```
+/// use firehose_hyper::Endpoint;
+///
+/// let error = Endpoint::from_url("ftp://localhost", None).unwrap_err();
+/// assert!(error.to_string().contains("neither http nor https"));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum InvalidEndpoint {

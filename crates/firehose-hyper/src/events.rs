@@ -11,6 +11,18 @@ use tokio::sync::mpsc;
 use crate::service::SendError;
 
 /// Something that happened.
+///
+/// ```
+/// use firehose_hyper::Event;
+///
+/// fn tell(event: &Event) {
+///     match event {
+///         Event::Settled(report) => println!("{} records have their outcomes", report.len()),
+///         Event::Setback { setback, error } => println!("{setback} {error:?}"),
+///         other => println!("{other:?}"),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -39,6 +51,24 @@ pub enum Event {
 /// of their own, or drop this.
 ///
 /// It is a `futures_core::Stream` as well.
+///
+/// ```
+/// use firehose_hyper::proto::producer::Config;
+/// use firehose_hyper::{Event, Producer};
+/// use firehose_mock::{InMemory, Service, Streams};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = InMemory::new(Service::new(Streams::Any, 7));
+/// let (producer, mut events) = Producer::spawn_with_events(Config::new("demo".parse()?), service);
+/// producer.push(b"hello\n").await?;
+/// drop(producer);
+/// let Some(Event::Settled(report)) = events.next().await else { panic!() };
+/// assert_eq!(report.len(), 1);
+/// assert!(events.next().await.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Events {
     receiver: mpsc::Receiver<Event>,

@@ -181,6 +181,13 @@ impl Producer {
         }
     }
 
+    /// Takes no more records, gives up those that wait, lets the requests under way come to their
+    /// end, and sends nothing again.
+    pub async fn stop(&self) -> Stats {
+        self.shared.with(|state, now| state.core.stop(now));
+        self.finished().await
+    }
+
     /// Gives up at once what is undecided: such records are reported as abandoned, with their data.
     pub async fn abandon(&self) -> Stats {
         self.shared.with(|state, now| state.core.abandon(now));
@@ -367,6 +374,16 @@ fn outcome_of(settled: &Settled<'_>) -> Result<Delivered, PutError> {
 }
 
 /// A record that the service stored.
+///
+/// ```
+/// use firehose_hyper::{Producer, PutError};
+///
+/// async fn put(producer: &Producer) -> Result<(), PutError> {
+///     let delivered = producer.put(b"one record\n").await?;
+///     println!("stored as {} after {} attempts", delivered.record_id, delivered.attempts);
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Delivered {
@@ -379,6 +396,17 @@ pub struct Delivered {
 }
 
 /// Why a record was not delivered.
+///
+/// ```
+/// use firehose_hyper::PutError;
+///
+/// let why = "exhausted: throttled".to_owned();
+/// let error = PutError::Undelivered { why, attempts: 10, may_be_delivered: true };
+/// assert_eq!(
+///     error.to_string(),
+///     "exhausted: throttled (attempts: 10; may be stored all the same)"
+/// );
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PutError {

@@ -21,6 +21,15 @@ use crate::timeouts::AttemptDeadline;
 /// The request is a `POST` to `/` with its body, `Content-Type` and `X-Amz-Target`, and an
 /// [`AttemptDeadline`] among its extensions. An error of which nothing better is known counts as an
 /// unknown outcome; a [`TransportError`] or a [`Failure`] in its chain of sources says more.
+///
+/// ```
+/// use firehose_hyper::{HttpService, Transport};
+/// use firehose_mock::InMemory;
+///
+/// fn is_one<S: HttpService>() {}
+/// is_one::<Transport>();
+/// is_one::<InMemory>();
+/// ```
 pub trait HttpService:
     Service<
         http::Request<Bytes>,
@@ -46,6 +55,15 @@ impl<S> HttpService for S where
 }
 
 /// An attempt that got no answer.
+///
+/// ```
+/// use firehose_hyper::{Failure, SendError};
+///
+/// /// Says whether the records of a failed attempt may be stored.
+/// fn may_be_stored(error: &SendError) -> bool {
+///     error.failure() == Failure::OutcomeUnknown
+/// }
+/// ```
 #[derive(Debug)]
 pub struct SendError {
     failure: Failure,

@@ -181,6 +181,15 @@ impl fmt::Debug for Signer {
 }
 
 /// Why a request could not be signed.
+///
+/// ```
+/// use firehose_hyper::SignError;
+///
+/// /// Says whether the user has to act before anything can be sent.
+/// fn needs_the_user(error: &SignError) -> bool {
+///     error.is_permanent()
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SignError {

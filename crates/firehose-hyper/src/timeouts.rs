@@ -150,6 +150,12 @@ impl Timeouts {
 }
 
 /// The part of an attempt that a time-out ended.
+///
+/// ```
+/// use firehose_hyper::Phase;
+///
+/// assert_ne!(Phase::Connect, Phase::FirstByte);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Phase {

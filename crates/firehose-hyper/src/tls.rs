@@ -81,6 +81,13 @@ impl fmt::Debug for Tls {
 }
 
 /// Why TLS cannot be set up.
+///
+/// ```
+/// use firehose_hyper::Tls;
+///
+/// let error = Tls::from_pem(b"no certificate").unwrap_err();
+/// println!("{error}");
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TlsError {

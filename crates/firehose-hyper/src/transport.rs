@@ -107,6 +107,17 @@ impl Service<Request<Bytes>> for Transport {
 }
 
 /// Sets up a [`Transport`].
+///
+/// ```
+/// use std::time::Duration;
+/// use firehose_hyper::{Endpoint, Timeouts, Transport};
+///
+/// let endpoint = Endpoint::from_url("http://127.0.0.1:4573", None)?;
+/// let timeouts = Timeouts::default().with_first_byte(Duration::from_secs(60));
+/// let transport = Transport::builder(endpoint).timeouts(timeouts).build()?;
+/// assert!(transport.endpoint().is_loopback());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct TransportBuilder {
     endpoint: Endpoint,

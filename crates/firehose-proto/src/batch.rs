@@ -165,6 +165,16 @@ impl fmt::Debug for Batch {
 }
 
 /// Why a record does not go into a batch.
+///
+/// ```
+/// use firehose_proto::batch::{AddError, Batch, Storage};
+/// use firehose_proto::Limits;
+///
+/// let mut batch = Batch::new(&"demo".parse()?, Limits::default(), Storage::default());
+/// let error = AddError::RecordTooLarge { bytes: 1_024_001, bytes_max: 1_024_000 };
+/// assert_eq!(batch.add(&vec![0; 1_024_001]), Err(error));
+/// # Ok::<(), firehose_proto::InvalidStreamName>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AddError {
@@ -193,6 +203,21 @@ impl fmt::Display for AddError {
 impl core::error::Error for AddError {}
 
 /// A request that can be sent.
+///
+/// ```
+/// use firehose_proto::batch::{Batch, Storage};
+/// use firehose_proto::Limits;
+///
+/// let mut batch = Batch::new(&"demo".parse()?, Limits::default(), Storage::default());
+/// batch.add(b"one")?;
+/// let sealed = batch.seal().expect("it has a record");
+/// assert_eq!((sealed.len(), sealed.data_bytes()), (1, 3));
+/// // Open again, it takes more.
+/// let mut batch = sealed.reopen();
+/// batch.add(b"two")?;
+/// assert_eq!(batch.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Sealed {
     body: Bytes,
     spans: Vec<Span>,
@@ -256,6 +281,21 @@ impl fmt::Debug for Sealed {
 }
 
 /// Memory that batches hand on to each other, so that a steady stream allocates nothing.
+///
+/// ```
+/// use firehose_proto::batch::{Batch, Storage};
+/// use firehose_proto::Limits;
+///
+/// let (stream, limits) = ("demo".parse()?, Limits::default());
+/// let mut storage = Storage::default();
+/// for record in ["one", "two"] {
+///     let mut batch = Batch::new(&stream, limits, storage);
+///     batch.add(record.as_bytes())?;
+///     let sealed = batch.seal().expect("it has a record");
+///     storage = sealed.into_storage();
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Default)]
 pub struct Storage {
     body: Vec<u8>,
@@ -269,6 +309,18 @@ impl fmt::Debug for Storage {
 }
 
 /// A record as it lies in a request's body. `Debug` prints its length only.
+///
+/// ```
+/// use firehose_proto::batch::{Batch, Storage};
+/// use firehose_proto::Limits;
+///
+/// let mut batch = Batch::new(&"demo".parse()?, Limits::default(), Storage::default());
+/// batch.add(b"one")?;
+/// let encoded = batch.record(0).expect("it was added");
+/// assert_eq!((encoded.base64(), encoded.data_bytes()), (b"b25l".as_slice(), 3));
+/// assert_eq!(encoded.decode(), b"one");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Encoded<'a> {
     base64: &'a [u8],

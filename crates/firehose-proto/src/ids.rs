@@ -89,6 +89,13 @@ impl TryFrom<String> for StreamName {
 }
 
 /// Why a text is not a stream's name.
+///
+/// ```
+/// use firehose_proto::{InvalidStreamName, StreamName};
+///
+/// assert_eq!(StreamName::new(""), Err(InvalidStreamName::Empty));
+/// assert_eq!(StreamName::new("a b"), Err(InvalidStreamName::Character { found: ' ' }));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum InvalidStreamName {

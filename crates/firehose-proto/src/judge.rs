@@ -62,6 +62,16 @@ impl Judgement {
 }
 
 /// Why an answer of success is not believed.
+///
+/// ```
+/// use firehose_proto::judge::{Distrust, Judgement};
+/// use firehose_proto::wire::{Response, Scratch};
+///
+/// let body = br#"{"FailedPutCount":0,"RequestResponses":[]}"#.to_vec();
+/// let judgement = Judgement::of(Response::new(200, body), 1, &mut Scratch::new());
+/// let Judgement::Unknown(distrust) = judgement else { panic!() };
+/// assert_eq!(distrust, Distrust::EntryCount { entries: 0, records: 1 });
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Distrust {
@@ -95,6 +105,18 @@ impl fmt::Display for Distrust {
 impl core::error::Error for Distrust {}
 
 /// An answer with as many entries as the request had records.
+///
+/// ```
+/// use firehose_proto::judge::{Judgement, Verdict};
+/// use firehose_proto::wire::{Response, Scratch};
+///
+/// let body = br#"{"FailedPutCount":0,"RequestResponses":[{"RecordId":"a"},{"ErrorCode":"X"}]}"#;
+/// let judgement = Judgement::of(Response::new(200, body.to_vec()), 2, &mut Scratch::new());
+/// let Judgement::Records(judged) = judgement else { panic!() };
+/// assert!(matches!(judged.verdict(1), Verdict::Failed { code: "X", .. }));
+/// // The count does not fit the entries, which is noticed and changes nothing.
+/// assert!(judged.anomalies().inconsistent_count);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Judged {
     reply: Reply,
@@ -124,6 +146,16 @@ impl Judged {
 }
 
 /// What an answer says about one record.
+///
+/// ```
+/// use firehose_proto::judge::Verdict;
+///
+/// /// Says whether a record has to go again.
+/// fn goes_again(verdict: Verdict<'_>) -> bool {
+///     !matches!(verdict, Verdict::Stored { .. })
+/// }
+/// assert!(goes_again(Verdict::Unknown));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "yes, no, or nobody knows")]
 pub enum Verdict<'a> {
@@ -165,6 +197,13 @@ impl<'a> Verdict<'a> {
 }
 
 /// What does not fit together in an answer whose entries can be believed one by one.
+///
+/// ```
+/// use firehose_proto::judge::Anomalies;
+///
+/// let anomalies = Anomalies::default();
+/// assert!(!anomalies.duplicate_id && !anomalies.inconsistent_count);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Anomalies {

@@ -121,6 +121,14 @@ impl Limits {
 }
 
 /// Why a number cannot be a limit: it is outside what the service allows.
+///
+/// ```
+/// use firehose_proto::limits::{InvalidLimits, Limits};
+///
+/// let error = Limits::default().with_records_max(501).unwrap_err();
+/// assert_eq!(error, InvalidLimits::Records { records: 501 });
+/// assert_eq!(error.to_string(), "a request has 1 to 500 records, not 501");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum InvalidLimits {

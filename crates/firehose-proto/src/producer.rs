@@ -100,8 +100,13 @@ pub struct Producer {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
+    /// Takes records.
     Open,
+    /// Takes none, and sends what it has.
     Closing,
+    /// Takes none, and sends none.
+    Stopping,
+    /// Has decided all.
     Closed,
 }
 
@@ -206,14 +211,21 @@ impl Producer {
         self.flush(now);
     }
 
+    /// Closes without another attempt: gives up what waits, and lets what is under way come to its
+    /// end.
+    pub fn stop(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        if self.phase != Phase::Closed {
+            self.phase = Phase::Stopping;
+        }
+        self.give_up_waiting();
+        self.advance();
+    }
+
     /// Closes at once: gives every undecided record up and cancels what is under way.
     pub fn abandon(&mut self, now: Instant) {
-        self.now = self.now.max(now);
-        if self.phase == Phase::Open {
-            self.phase = Phase::Closing;
-        }
-        self.give_up_all();
-        self.advance();
+        self.give_up_under_way();
+        self.stop(now);
     }
 
     /// Takes the answer to a request.
@@ -342,7 +354,9 @@ impl Producer {
         {
             self.transmit(load);
         }
-        if self.phase == Phase::Closing && self.stats.records_undecided == 0 {
+        if matches!(self.phase, Phase::Closing | Phase::Stopping)
+            && self.stats.records_undecided == 0
+        {
             self.phase = Phase::Closed;
             self.events.push_back(Event::Closed);
         }
@@ -375,6 +389,17 @@ impl fmt::Debug for Producer {
 }
 
 /// Why a producer wants to be woken.
+///
+/// ```
+/// use firehose_proto::producer::{Config, Deadline, Producer};
+/// use firehose_proto::Instant;
+///
+/// let now = Instant::from_micros(0);
+/// let mut producer = Producer::new(now, Config::new("demo".parse()?), 7);
+/// producer.push(now, b"waits for others, 100 ms at most")?;
+/// assert_eq!(producer.deadline(), Some((Instant::from_micros(100_000), Deadline::Send)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Deadline {
@@ -387,6 +412,19 @@ pub enum Deadline {
 }
 
 /// Why a record was not taken.
+///
+/// ```
+/// use firehose_proto::producer::{Config, Producer, PushError};
+/// use firehose_proto::Instant;
+///
+/// let now = Instant::from_micros(0);
+/// let config = Config::new("demo".parse()?).with_buffer_bytes_max(20);
+/// let mut producer = Producer::new(now, config, 7);
+/// producer.push(now, b"one")?;
+/// let full = PushError::Full { bytes_held: 15, bytes_max: 20 };
+/// assert_eq!(producer.push(now, b"two"), Err(full));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PushError {
@@ -426,6 +464,18 @@ impl fmt::Display for PushError {
 impl core::error::Error for PushError {}
 
 /// Nobody waits for this request: it was answered, failed or cancelled before, or never made.
+///
+/// ```
+/// use firehose_proto::producer::{Config, Producer, UnknownRequest};
+/// use firehose_proto::{Failure, Instant, RequestId};
+///
+/// let now = Instant::from_micros(0);
+/// let mut producer = Producer::new(now, Config::new("demo".parse()?), 7);
+/// let id = RequestId::from_number(9);
+/// let answer = producer.handle_failure(now, id, Failure::NotSent);
+/// assert_eq!(answer, Err(UnknownRequest { id }));
+/// # Ok::<(), firehose_proto::InvalidStreamName>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnknownRequest {
     /// The request.

@@ -13,6 +13,22 @@ use crate::time::Instant;
 use crate::wire::fault::Fault;
 
 /// What a producer wants done next.
+///
+/// ```
+/// use firehose_proto::producer::{Output, Producer};
+///
+/// /// One turn of a driver.
+/// fn turn(producer: &mut Producer) -> Option<firehose_proto::Instant> {
+///     loop {
+///         match producer.poll_output() {
+///             Output::Cancel(id) => println!("stop {id:?}"),
+///             Output::Event(event) => println!("{event:?}"),
+///             Output::Transmit(transmit) => println!("send {} bytes", transmit.body.len()),
+///             Output::Wait(until) => return until,
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "an adapter must handle each of them")]
 #[must_use]
@@ -31,6 +47,20 @@ pub enum Output {
 /// A request to be sent: a `PutRecordBatch`.
 ///
 /// `Debug` prints the length of the body, not the body.
+///
+/// ```
+/// use firehose_proto::producer::{Config, Output, Producer};
+/// use firehose_proto::Instant;
+///
+/// let now = Instant::from_micros(0);
+/// let mut producer = Producer::new(now, Config::new("demo".parse()?), 7);
+/// producer.push(now, b"one")?;
+/// producer.flush(now);
+/// let Output::Transmit(transmit) = producer.poll_output() else { panic!() };
+/// assert_eq!((transmit.records, transmit.attempt), (1, 1));
+/// assert_eq!(transmit.deadline.as_micros(), 60_000_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub struct Transmit {
     /// The request, by which the answer is handed back.
@@ -59,6 +89,17 @@ impl fmt::Debug for Transmit {
 }
 
 /// Something that happened.
+///
+/// ```
+/// use firehose_proto::producer::{Event, Outcome};
+///
+/// /// Counts the records of an event that were not delivered.
+/// fn undelivered(event: &Event) -> usize {
+///     let Event::Settled(report) = event else { return 0 };
+///     report.iter().filter(|s| matches!(s.outcome(), Outcome::Failed { .. })).count()
+/// }
+/// assert_eq!(undelivered(&Event::Closed), 0);
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -78,6 +119,17 @@ pub enum Event {
 }
 
 /// A request that as a whole came to nothing.
+///
+/// ```
+/// use firehose_proto::producer::Event;
+///
+/// fn tell(event: &Event) {
+///     if let Event::Setback(setback) = event {
+///         // "request 7 of 500 records: throttled: 503 ServiceUnavailableException: Slow down."
+///         eprintln!("{setback}");
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Setback {
@@ -103,6 +155,18 @@ impl fmt::Display for Setback {
 }
 
 /// What came back of a request that came to nothing.
+///
+/// ```
+/// use firehose_proto::producer::SetbackCause;
+///
+/// /// Says by which identifier AWS's support finds the request.
+/// fn request_id(cause: &SetbackCause) -> Option<&str> {
+///     match cause {
+///         SetbackCause::Fault(fault) => fault.request_id(),
+///         SetbackCause::Distrust(_) | SetbackCause::Failure(_) => None,
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "an error, nonsense, or nothing")]
 pub enum SetbackCause {

@@ -13,6 +13,13 @@ use crate::wire::fault::Fault;
 ///
 /// Identifiers are read out of the answer that the report owns; the data of undelivered records is
 /// there in base64 and decoded on demand. `Debug` shows neither.
+///
+/// ```
+/// use firehose_proto::producer::Report;
+///
+/// let report = Report::default();
+/// assert!(report.is_empty() && report.request_id().is_none());
+/// ```
 #[derive(Default)]
 pub struct Report {
     judged: Option<Judged>,
@@ -248,6 +255,17 @@ impl fmt::Debug for Settled<'_> {
 }
 
 /// What became of a record.
+///
+/// ```
+/// use firehose_proto::producer::Outcome;
+///
+/// let outcome = Outcome::Delivered { record_id: "id-0", may_be_duplicate: false };
+/// let is_certain = match outcome {
+///     Outcome::Delivered { may_be_duplicate, .. } => !may_be_duplicate,
+///     Outcome::Failed { may_be_delivered, .. } => !may_be_delivered,
+/// };
+/// assert!(is_certain);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a record is delivered or it is not")]
 pub enum Outcome<'a> {
@@ -269,6 +287,13 @@ pub enum Outcome<'a> {
 
 /// Why a record was given up, and how the last attempt at it ended; none was made where there is no
 /// cause.
+///
+/// ```
+/// use firehose_proto::producer::Why;
+///
+/// let why = Why::Expired { last: None };
+/// assert_eq!((why.name(), why.to_string().as_str()), ("expired", "expired"));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Why<'a> {
@@ -327,6 +352,17 @@ impl fmt::Display for Why<'_> {
 }
 
 /// How an attempt ended.
+///
+/// ```
+/// use firehose_proto::producer::{Cause, Outcome};
+/// use firehose_proto::retry::Class;
+///
+/// /// Says whether a record was given up because the stream is asked too much of.
+/// fn was_throttled(outcome: &Outcome<'_>) -> bool {
+///     let Outcome::Failed { why, .. } = outcome else { return false };
+///     why.last().is_some_and(|cause: Cause<'_>| cause.class == Class::Throttled)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Cause<'a> {

@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
-use super::Producer;
 use super::load::{Pending, SealedLoad, held_bytes};
 use super::output::{Event, Setback, SetbackCause};
 use super::report::{Last, Reason, Report};
 use super::stats::Stats;
+use super::{Phase, Producer};
 use crate::batch::Encoded;
 use crate::ids::RequestId;
 use crate::judge::{Distrust, Judged, Judgement, Verdict};
@@ -204,8 +204,8 @@ impl Producer {
         self.publish(report);
     }
 
-    /// Gives up everything that has no outcome yet, whether it waits or is under way.
-    pub(super) fn give_up_all(&mut self) {
+    /// Gives up everything that is under way.
+    pub(super) fn give_up_under_way(&mut self) {
         let mut report = Report::default();
         for (id, exchange) in core::mem::take(&mut self.in_flight) {
             let class = Class::of_failure(self.cancel(id));
@@ -215,6 +215,12 @@ impl Producer {
                 self.stats.count_undelivered(&record, Reason::Abandoned, encoded);
             }
         }
+        self.publish(report);
+    }
+
+    /// Gives up everything that waits.
+    pub(super) fn give_up_waiting(&mut self) {
+        let mut report = Report::default();
         let stats = &mut self.stats;
         self.backlog.drain(&mut |record, encoded| {
             report.undelivered(&record, Reason::Abandoned, Last::Earlier(record.last), encoded);
@@ -231,7 +237,8 @@ impl Producer {
 
     fn retry(&mut self, asked: Option<Duration>) -> Retry {
         let policy = self.config.policy();
-        Retry { now: self.now, policy, fraction: self.jitter.fraction(), asked }
+        let is_last = self.phase == Phase::Stopping;
+        Retry { now: self.now, policy, fraction: self.jitter.fraction(), asked, is_last }
     }
 }
 
@@ -241,6 +248,8 @@ struct Retry {
     policy: Policy,
     fraction: f64,
     asked: Option<Duration>,
+    /// Nothing is sent again.
+    is_last: bool,
 }
 
 /// What happens to a record that was not stored.
@@ -267,6 +276,9 @@ impl Retry {
         };
         if !class.is_retryable() || (class == Class::Renew && !free) {
             return Step::GiveUp(Reason::Rejected);
+        }
+        if self.is_last {
+            return Step::GiveUp(Reason::Abandoned);
         }
         if free {
             record.attempts = record.attempts.saturating_sub(1);

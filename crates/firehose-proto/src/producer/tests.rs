@@ -302,6 +302,7 @@ fn attempts_come_to_an_end_and_the_data_is_given_back() {
     }
 }
 
+// R12
 #[test]
 fn a_request_ends_at_its_deadline_and_a_late_answer_is_not_taken() {
     let mut w = world(config().with_request_timeout(Duration::from_secs(3)));
@@ -576,6 +577,24 @@ fn giving_up_hands_everything_back() {
         ([0].as_slice(), ["closed".to_owned()].as_slice())
     );
     assert!(w.producer.handle_failure(w.now, id, Failure::NotSent).is_err());
+}
+
+#[test]
+fn stopping_sends_nothing_again_but_hears_the_answers() {
+    let mut w = world(config().with_in_flight_max(NonZeroUsize::MIN));
+    w.push("a");
+    w.push("b");
+    w.flush();
+    let (id, _) = w.request();
+    w.push("c");
+    w.producer.stop(w.now);
+    w.drain();
+    assert_eq!(w.outcomes, ["2 abandoned after 0: c"]);
+    assert!(w.events.is_empty() && w.cancelled.is_empty());
+    assert_eq!(w.producer.push(w.now, b"d"), Err(PushError::Closed));
+    w.reply(id, "st");
+    assert_eq!(w.outcomes[1..], ["0 delivered after 1", "1 abandoned after 1: b"]);
+    assert_eq!(w.events, ["closed"]);
 }
 
 #[test]

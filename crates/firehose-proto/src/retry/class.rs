@@ -67,7 +67,7 @@ impl Class {
         }
     }
 
-    /// Classifies a request by the error that the service answered (R10, R11, R15).
+    /// Classifies a request by the error that the service answered (R10, R11, R15, R19).
     ///
     /// The code has the first word, except where the status is plain; without a code that means
     /// something, the status decides, and what could have been stored is [`Unknown`](Self::Unknown).
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(Class::of_fault(&fault), class, "{fault}");
     }
 
-    // R10, R11, R15
+    // R10, R11, R15, R19
     #[test]
     fn faults_are_classified() {
         check(503, "ServiceUnavailableException", "Slow down.", Class::Throttled);

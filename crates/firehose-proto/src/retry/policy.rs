@@ -53,6 +53,14 @@ impl Backoff {
 }
 
 /// A base that is zero or longer than its cap.
+///
+/// ```
+/// use core::time::Duration;
+/// use firehose_proto::retry::Backoff;
+///
+/// let error = Backoff::new(Duration::ZERO, Duration::from_secs(1)).unwrap_err();
+/// assert_eq!(error.to_string(), "a backoff's base is longer than 0 and at most its cap, not 0ns of 1s");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InvalidBackoff {
     base: Duration,

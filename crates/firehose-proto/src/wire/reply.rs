@@ -103,6 +103,17 @@ impl fmt::Debug for Reply {
 }
 
 /// What an answer says of one record.
+///
+/// ```
+/// use firehose_proto::wire::Scratch;
+/// use firehose_proto::wire::reply::{Field, Reply};
+///
+/// let body = br#"{"RequestResponses":[{"ErrorCode":"X","ErrorMessage":"why"}]}"#.to_vec();
+/// let reply = Reply::parse(body, 1, &mut Scratch::new())?;
+/// let entry = reply.entry(0).expect("there is one");
+/// assert_eq!((entry.record_id, entry.error_message), (Field::Absent, Some("why")));
+/// # Ok::<(), firehose_proto::wire::reply::ReplyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Entry<'a> {
@@ -115,6 +126,17 @@ pub struct Entry<'a> {
 }
 
 /// A member of an entry.
+///
+/// ```
+/// use firehose_proto::wire::Scratch;
+/// use firehose_proto::wire::reply::{Field, Reply};
+///
+/// let body = br#"{"RequestResponses":[{"RecordId":7,"ErrorCode":null}]}"#.to_vec();
+/// let reply = Reply::parse(body, 1, &mut Scratch::new())?;
+/// let entry = reply.entry(0).expect("there is one");
+/// assert_eq!((entry.record_id, entry.error_code), (Field::Malformed, Field::Absent));
+/// # Ok::<(), firehose_proto::wire::reply::ReplyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a member is there as text, otherwise, or not at all")]
 pub enum Field<'a> {
@@ -127,6 +149,15 @@ pub enum Field<'a> {
 }
 
 /// Why bytes are not an answer of the service.
+///
+/// ```
+/// use firehose_proto::wire::Scratch;
+/// use firehose_proto::wire::reply::{Reply, ReplyError};
+///
+/// let parse = |body: &str| Reply::parse(body.into(), 1, &mut Scratch::new()).err();
+/// assert_eq!(parse("{}"), Some(ReplyError::MissingEntries));
+/// assert_eq!(parse("<html>"), Some(ReplyError::NotJson));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ReplyError {
