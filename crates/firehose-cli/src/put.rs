@@ -221,7 +221,7 @@ impl Run {
         } else if ending.signal.is_some() {
             self.flush(&mut signals).await
         } else {
-            self.producer.abandon().await
+            self.stop(&mut signals, &mut ending).await
         };
         ending
     }
@@ -231,10 +231,21 @@ impl Run {
         tokio::select! {
             biased;
             stats = self.producer.close() => stats,
-            Ok(()) = &mut self.hopeless => self.producer.abandon().await,
+            Ok(()) = &mut self.hopeless => self.stop(signals, ending).await,
             signal = next(signals) => {
                 ending.signal = Some(signal);
                 self.flush(signals).await
+            }
+        }
+    }
+
+    /// Sends nothing more; what is under way is still answered, unless a signal asks for haste.
+    async fn stop(&self, signals: &mut Option<Signals>, ending: &mut Ending) -> Stats {
+        tokio::select! {
+            stats = self.producer.stop() => stats,
+            signal = next(signals) => {
+                ending.signal = Some(signal);
+                self.producer.abandon().await
             }
         }
     }

@@ -1,5 +1,5 @@
 //! Delivery into a directory, as the service delivers to S3: objects under the stream's name and
-//! the hour.
+//! the hour (R18).
 //!
 //! An object is the raw data of its records, nothing added between them. While it grows it lies in
 //! `.firehose/open/`; it moves to its place when it is complete, so whatever lies under a stream's
@@ -32,6 +32,14 @@ use journal::Journal;
 use object::{Object, ObjectName};
 
 /// When an object is complete: at this size or this age, whichever comes first.
+///
+/// ```
+/// use std::time::Duration;
+/// use firehose_mock::Buffering;
+///
+/// let small = Buffering { bytes_max: 1_024, interval: Duration::from_secs(1) };
+/// assert!(small.bytes_max < Buffering::default().bytes_max);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "the service's two buffering hints")]
 pub struct Buffering {
@@ -259,6 +267,16 @@ impl fmt::Debug for Directory {
 
 /// A directory in shared hands: one handle goes to the service, another stays with the owner, who
 /// completes objects. See [`Directory`].
+///
+/// ```
+/// use std::time::SystemTime;
+/// use firehose_mock::{Buffering, Directory};
+///
+/// let dir = tempfile::tempdir()?;
+/// let shared = Directory::open(dir.path(), Buffering::default(), SystemTime::now)?.shared();
+/// assert!(shared.lock().next_due().is_none());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Shared {
     directory: Arc<Mutex<Directory>>,
@@ -282,6 +300,18 @@ impl Destination for Shared {
 }
 
 /// Why records could not be delivered.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use firehose_mock::{Buffering, DeliveryError, Directory};
+///
+/// let dir = tempfile::tempdir()?;
+/// let open = || Directory::open(dir.path(), Buffering::default(), SystemTime::now);
+/// let first = open()?;
+/// assert!(matches!(open(), Err(DeliveryError::Busy { .. })));
+/// # drop(first);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DeliveryError {

@@ -43,6 +43,14 @@ pub trait Destination {
 }
 
 /// The records of one request that the service accepts, in the order of the request.
+///
+/// ```
+/// use firehose_mock::Accepted;
+///
+/// fn total(records: &Accepted<'_>) -> usize {
+///     records.iter().map(|record| record.data.len()).sum()
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted<'a> {
     pub(crate) data: &'a [u8],
@@ -78,6 +86,14 @@ impl<'a> Accepted<'a> {
 }
 
 /// One accepted record.
+///
+/// ```
+/// use firehose_mock::AcceptedRecord;
+///
+/// fn show(record: &AcceptedRecord<'_>) -> String {
+///     format!("{} ({} bytes)", record.id, record.data.len())
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct AcceptedRecord<'a> {

@@ -54,6 +54,13 @@ impl Request {
 }
 
 /// Whether an answer reaches the one who asked.
+///
+/// ```
+/// use firehose_mock::{Answer, Disposition};
+///
+/// let lost = Answer::new(200, "{}").with_delivery(Disposition::CutAfter);
+/// assert_eq!(lost.delivery, Disposition::CutAfter);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a request was taken or it was not")]
 pub enum Disposition {

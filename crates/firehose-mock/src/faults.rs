@@ -9,6 +9,14 @@ use crate::exchange::Answer;
 use crate::random::SplitMix64;
 
 /// A kind of fault that happens at random.
+///
+/// ```
+/// use firehose_mock::{Fault, Faults};
+///
+/// let faults = Faults::none().with_rate(Fault::Refuse, 0.1)?;
+/// assert_eq!(faults.rate(Fault::Refuse), 0.1);
+/// # Ok::<(), firehose_mock::InvalidFaults>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "each kind has a word of its own in the text form")]
 pub enum Fault {
@@ -166,6 +174,13 @@ impl FromStr for Faults {
 }
 
 /// Why a text or a number does not say how often what goes wrong.
+///
+/// ```
+/// use firehose_mock::{Faults, InvalidFaults};
+///
+/// let error = "refuse=2".parse::<Faults>().unwrap_err();
+/// assert!(matches!(error, InvalidFaults::Rate { .. }));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum InvalidFaults {
@@ -213,6 +228,12 @@ impl fmt::Display for InvalidFaults {
 impl core::error::Error for InvalidFaults {}
 
 /// How a single record of a request fails.
+///
+/// ```
+/// use firehose_mock::EntryFault;
+///
+/// assert_eq!(EntryFault::Unavailable.code(), "ServiceUnavailableException");
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum EntryFault {
@@ -258,6 +279,16 @@ impl EntryFault {
 }
 
 /// What a script says about one request.
+///
+/// ```
+/// use firehose_mock::{EntryFault, Request, Service, Step, Streams};
+///
+/// let mut service = Service::new(Streams::Any, 1);
+/// service.script([Step::Entries(vec![(1, EntryFault::Internal)]), Step::Take]);
+/// let body = br#"{"DeliveryStreamName":"s","Records":[{"Data":""},{"Data":""}]}"#;
+/// service.handle(Request::put_record_batch(body));
+/// assert_eq!(service.ledger().totals().records_refused, 1);
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Step {

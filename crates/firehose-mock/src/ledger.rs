@@ -143,6 +143,13 @@ impl Ledger {
 /// The numbers over all streams.
 ///
 /// Every request is counted once under `requests` and once under the way it ended.
+///
+/// ```
+/// use firehose_mock::{Service, Streams, Totals};
+///
+/// let service = Service::new(Streams::Any, 1);
+/// assert_eq!(service.ledger().totals(), Totals::default());
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Totals {
@@ -173,6 +180,15 @@ pub struct Totals {
 }
 
 /// The numbers of one stream.
+///
+/// ```
+/// use firehose_mock::{Service, StreamTotals, Streams};
+///
+/// let service = Service::new(Streams::Any, 1);
+/// let totals = service.ledger().stream_totals(&"demo".parse()?);
+/// assert_eq!(totals, StreamTotals::default());
+/// # Ok::<(), firehose_proto::InvalidStreamName>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct StreamTotals {

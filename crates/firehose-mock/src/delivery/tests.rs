@@ -1,3 +1,5 @@
+//! Objects: when they are complete, where they lie, and what is left after a failure.
+
 use std::fs::OpenOptions;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -83,6 +85,7 @@ fn walk(path: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+// R18
 #[test]
 fn objects_lie_where_the_service_puts_them() {
     let mut setting = Setting::new(100);

@@ -1,3 +1,5 @@
+//! The server on a pipe and on a socket.
+
 use std::fmt::Write as _;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
