@@ -1,5 +1,8 @@
 //! What the tests of this workspace share: inputs, delivered objects, comparisons.
 
+pub mod canaries;
+pub mod cases;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

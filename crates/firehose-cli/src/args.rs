@@ -22,7 +22,37 @@ pub(crate) enum Command {
     Put(PutArgs),
     /// Serve an emulator of the service
     Serve(ServeArgs),
+    /// Judge answers of the service: JSON lines from stdin, verdicts to stdout
+    #[command(long_about = JUDGE_ABOUT, after_long_help = JUDGE_AFTER_HELP)]
+    Judge,
 }
+
+const JUDGE_ABOUT: &str = "\
+Judge answers of the service: JSON lines from stdin, verdicts to stdout
+
+A line of stdin is an answer to a PutRecordBatch and the number of records in that request. Each \
+line gets one line on stdout, in the same order and without waiting for the next.";
+
+const JUDGE_AFTER_HELP: &str = r#"A line in, with the body in base64:
+  {"name":"a","n_records":2,"status":200,"headers":[["x-amzn-RequestId","1"]],"body_b64":"e30="}
+
+A line out:
+  {"name":"a","kind":"unknown","ok":[],"failed":[],"code":null,"retryable":true,"throttling":false}
+
+  name        what stood in the line, if it was text; else null
+  kind        records: there is a verdict for each record; error: the service refused the whole
+              request; unknown: the answer is not believed, each record may or may not be stored;
+              invalid: the line makes no sense, and a last member, error, says why
+  ok, failed  indexes of stored and of failed records, counted from 0; of a record in neither list
+              it is unknown whether it is stored. Both are empty unless the kind is records
+  code        the error's code, or that of the first failed record
+  retryable   some record is to be sent again
+  throttling  the service asks for less
+
+n_records is a whole number from 1 to 4294967295, status one from 100 to 999. headers may be missing.
+Of a line with more than 16777216 bytes the rest is skipped; it is invalid.
+
+Exit status: 0 at the end of the input, or when nobody reads the verdicts any more."#;
 
 const PUT_AFTER_HELP: &str = "\
 Exit status: 0 all delivered; 1 some records not, they are in the failure file; 2 usage; \
@@ -73,6 +103,7 @@ pub(crate) struct PutArgs {
     #[arg(long, value_name = "FILE", help_heading = "Records")]
     pub(crate) failed_to: Option<PathBuf>,
 
+    // R17: no order is promised across requests under way at once.
     /// Requests under way at once [default: 4; with --local 1, which keeps the order]
     #[arg(long, value_name = "N", help_heading = "Sending")]
     pub(crate) in_flight: Option<NonZeroUsize>,

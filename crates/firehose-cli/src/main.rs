@@ -1,9 +1,11 @@
-//! The command `firehose`: puts files or stdin into a stream, and serves an emulator.
+//! The command `firehose`: puts files or stdin into a stream, serves an emulator, and judges
+//! answers.
 
 mod args;
 mod failures;
 mod feed;
 mod input;
+mod judge;
 mod local;
 mod progress;
 mod put;
@@ -21,6 +23,7 @@ use args::{Cli, Command};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Judge => judge::run(),
         Command::Put(args) => put::run(&args),
         Command::Serve(args) => serve::run(&args),
     }

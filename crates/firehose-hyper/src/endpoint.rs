@@ -60,6 +60,10 @@ impl Endpoint {
     /// [`InvalidEndpoint`] says what is wrong with which part.
     pub fn from_url(url: &str, region: Option<&str>) -> Result<Self, InvalidEndpoint> {
         let region = check_region(region.unwrap_or(DEFAULT_REGION))?;
+        // Before anything is told of the other parts: a password may look like any of them.
+        if url.contains('@') {
+            return Err(InvalidEndpoint::UserInfo);
+        }
         if url.contains(['?', '#']) {
             return Err(InvalidEndpoint::Query);
         }

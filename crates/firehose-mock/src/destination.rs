@@ -1,6 +1,7 @@
 //! Where accepted records go, as the service sees it: a trait and what is handed over.
 
 use core::error::Error;
+use core::fmt;
 use core::ops::Range;
 
 use firehose_proto::StreamName;
@@ -51,7 +52,7 @@ pub trait Destination {
 ///     records.iter().map(|record| record.data.len()).sum()
 /// }
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Accepted<'a> {
     pub(crate) data: &'a [u8],
     pub(crate) spans: &'a [Range<usize>],
@@ -94,11 +95,29 @@ impl<'a> Accepted<'a> {
 ///     format!("{} ({} bytes)", record.id, record.data.len())
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct AcceptedRecord<'a> {
     /// The id that the answer gives it.
     pub id: &'a str,
     /// Its data, decoded.
     pub data: &'a [u8],
+}
+
+impl fmt::Debug for Accepted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted")
+            .field("records", &self.len())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AcceptedRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AcceptedRecord")
+            .field("id", &self.id)
+            .field("bytes", &self.data.len())
+            .finish()
+    }
 }

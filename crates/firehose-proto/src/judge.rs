@@ -229,6 +229,7 @@ const SLOTS: usize = 1_024;
 /// Looks each identifier up among the ones before it, in an open table on the stack.
 fn has_duplicate_id(reply: &Reply) -> bool {
     let mut table = [None::<&str>; SLOTS];
+    let mut steps = 0;
     for entry in reply.entries().take(SLOTS / 2) {
         let Field::Text(id) = entry.record_id else { continue };
         if id.is_empty() {
@@ -240,10 +241,26 @@ fn has_duplicate_id(reply: &Reply) -> bool {
                 return true;
             }
             slot = (slot + 1) % SLOTS;
+            steps += 1;
+            if steps > SLOTS {
+                return has_duplicate_among_sorted(reply);
+            }
         }
         table[slot] = Some(id);
     }
     false
+}
+
+/// Sorts the identifiers: for those that were made to meet in the table above.
+fn has_duplicate_among_sorted(reply: &Reply) -> bool {
+    let mut ids = [""; SLOTS / 2];
+    for (id, entry) in ids.iter_mut().zip(reply.entries()) {
+        if let Field::Text(text) = entry.record_id {
+            *id = text;
+        }
+    }
+    ids.sort_unstable();
+    ids.windows(2).any(|pair| !pair[0].is_empty() && pair[0] == pair[1])
 }
 
 /// A cheap hash of an identifier's last 16 bytes, where those of one answer differ.

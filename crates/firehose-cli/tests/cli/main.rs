@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod judge;
 mod put;
+mod secrets;
 #[cfg(unix)]
 mod signals;
 mod support;

@@ -16,6 +16,9 @@ const BODY_BYTES_MAX: usize = 64 * 1_024;
 /// The longest message that is kept.
 const MESSAGE_BYTES_MAX: usize = 1_024;
 
+/// What stands in a message before the request as the service would have signed it.
+const REPEATED_REQUEST: &str = "The Canonical String for this request";
+
 /// An answer whose status is not one of success.
 ///
 /// ```
@@ -112,7 +115,9 @@ impl Said {
         }
         Self {
             code: kind.and_then(sanitize).or_else(|| code.and_then(sanitize)).map(Into::into),
-            message: lower.or(upper).map(|text| cut(text, MESSAGE_BYTES_MAX).into()),
+            message: lower
+                .or(upper)
+                .map(|text| cut(without_request(text), MESSAGE_BYTES_MAX).into()),
         }
     }
 }
@@ -122,6 +127,12 @@ fn sanitize(text: &str) -> Option<&str> {
     let text = text.split_once(':').map_or(text, |(before, _)| before);
     let text = text.rsplit_once('#').map_or(text, |(_, after)| after).trim();
     (!text.is_empty()).then(|| cut(text, MESSAGE_BYTES_MAX))
+}
+
+/// Leaves away the part of a message in which the service repeats what it would have signed: the
+/// session token stands there.
+fn without_request(message: &str) -> &str {
+    message.split_once(REPEATED_REQUEST).map_or(message, |(words, _)| words.trim_end())
 }
 
 /// Cuts a text to at most `bytes_max` bytes, at the border of a character.
