@@ -85,6 +85,8 @@ impl<S: HttpService> Client<S> {
 
     /// Puts one record and returns the identifier that the service gave it.
     ///
+    /// Dropping the future gives the request up; what became of it is then unknown.
+    ///
     /// # Errors
     ///
     /// As [`put_record_batch`](Self::put_record_batch).

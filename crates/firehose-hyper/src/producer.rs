@@ -174,6 +174,9 @@ impl Producer {
 
     /// As [`close`](Self::close), but after `timeout` gives up what is undecided: such records are
     /// reported as abandoned, with their data.
+    ///
+    /// Dropping the future gives up the waiting and with it the time limit; the producer stays closed
+    /// to new records and goes on sending.
     pub async fn close_within(&self, timeout: Duration) -> Stats {
         match tokio::time::timeout(timeout, self.close()).await {
             Ok(stats) => stats,
@@ -183,12 +186,16 @@ impl Producer {
 
     /// Takes no more records, gives up those that wait, lets the requests under way come to their
     /// end, and sends nothing again.
+    ///
+    /// Dropping the future gives up the waiting, nothing else; one that was never polled does nothing.
     pub async fn stop(&self) -> Stats {
         self.shared.with(|state, now| state.core.stop(now));
         self.finished().await
     }
 
     /// Gives up at once what is undecided: such records are reported as abandoned, with their data.
+    ///
+    /// Dropping the future gives up the waiting, nothing else; one that was never polled does nothing.
     pub async fn abandon(&self) -> Stats {
         self.shared.with(|state, now| state.core.abandon(now));
         self.finished().await

@@ -43,7 +43,8 @@ const FAULT_BYTES_MAX: usize = 64 * 1_024;
 /// A request brings its headers `content-type` and `x-amz-target`, its body, and perhaps an
 /// [`AttemptDeadline`]; the rest is set here. Redirects are answers like any other.
 ///
-/// Dropping a call's future closes its connection.
+/// Dropping a call's future closes its connection. Unless it was never polled, the service may then
+/// have taken the request or not.
 ///
 /// ```no_run
 /// use bytes::Bytes;

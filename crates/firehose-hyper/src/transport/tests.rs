@@ -1,15 +1,14 @@
-//! The transport against scripted servers: over real sockets where a socket's behaviour is the
-//! point, over pipes and under virtual time elsewhere.
+//! The transport against scripted servers over pipes and under virtual time. Where a socket's
+//! behaviour is the point, the tests are integration tests.
 
 mod cancel;
 mod faults;
 mod reuse;
 mod script;
 mod time;
-mod tls;
 
 use super::*;
-use script::{Log, Script, memory, tcp};
+use script::{Log, Script, memory};
 
 const TARGET: &str = "Firehose_20150804.PutRecordBatch";
 
@@ -30,13 +29,6 @@ fn over_pipes(scripts: Vec<Script>, timeouts: Timeouts) -> (Transport, Log) {
     let endpoint = Endpoint::from_url("http://pipe.test", None).unwrap();
     let builder = Transport::builder(endpoint).timeouts(timeouts).connector(connector);
     (builder.build().unwrap(), log)
-}
-
-/// Makes a transport to scripted servers behind sockets.
-async fn over_tcp(scripts: Vec<Script>) -> (Transport, Log) {
-    let (address, log) = tcp(scripts).await;
-    let endpoint = Endpoint::from_url(&format!("http://{address}"), None).unwrap();
-    (Transport::builder(endpoint).build().unwrap(), log)
 }
 
 async fn send(

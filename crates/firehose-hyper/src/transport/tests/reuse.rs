@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::script::{Script, Step};
+use super::script::Step;
 use super::*;
 use crate::credentials::{Credentials, ProvideCredentials};
 
@@ -13,10 +13,10 @@ use aws_credential_types::provider::future;
 
 use Step::{ReadRequest, ReadToEnd, Write};
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn requests_are_complete_and_nothing_more() {
     let script = vec![ReadRequest, Write(OK.into()), ReadToEnd];
-    let (mut transport, log) = over_tcp(vec![script]).await;
+    let (mut transport, log) = over_pipes(vec![script], Timeouts::default());
     let mut request = request("{\"a\":1}");
     request.headers_mut().insert("transfer-encoding", HeaderValue::from_static("chunked"));
     request.headers_mut().insert("expect", HeaderValue::from_static("100-continue"));
@@ -29,14 +29,13 @@ async fn requests_are_complete_and_nothing_more() {
     let mut lines: Vec<&str> = seen.head.trim_end().split("\r\n").collect();
     assert_eq!(lines.remove(0), "POST / HTTP/1.1");
     lines.sort_unstable();
-    let port = transport.endpoint().port();
     let agent = format!("user-agent: firehose-hyper/{}", env!("CARGO_PKG_VERSION"));
     assert_eq!(
         lines,
         [
             "content-length: 7",
             "content-type: application/x-amz-json-1.1",
-            &format!("host: 127.0.0.1:{port}"),
+            "host: pipe.test",
             &agent,
             "x-amz-target: Firehose_20150804.PutRecordBatch",
         ]
@@ -67,56 +66,6 @@ async fn signatures_are_made_for_the_request_that_leaves() {
          SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target, Signature="
     ));
     assert!(head.contains("\r\nhost: h.test:81\r\n"), "{head}");
-}
-
-/// Sends two requests one after the other and checks on which connections they came.
-async fn check_reuse(name: &str, first: Script, expected: [usize; 2]) {
-    let second = vec![ReadRequest, Write(OK.into()), ReadToEnd];
-    let first_ends = !first.iter().any(|step| matches!(step, ReadToEnd));
-    let (mut transport, log) = over_tcp(vec![first, second]).await;
-    for body in ["one", "two"] {
-        assert_eq!(send(&mut transport, body).await.unwrap().status(), 200, "{name}");
-        if first_ends {
-            log.ended(1).await;
-        }
-    }
-    assert_eq!(log.connections(), expected, "{name}");
-    let bodies: Vec<_> = log.seen().into_iter().map(|seen| seen.body).collect();
-    assert_eq!(bodies, [b"one", b"two"], "{name}");
-}
-
-#[tokio::test]
-async fn connections_are_used_again_only_when_all_is_said() {
-    let write = |text: &str| Write(text.as_bytes().to_vec());
-    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
-    let again = |text: &str| vec![ReadRequest, write(text), ReadRequest, write(text), ReadToEnd];
-    let ok = str::from_utf8(OK).unwrap();
-    for (name, first, expected) in [
-        ("content-length", again(ok), [0, 0]),
-        ("chunked", again(chunked), [0, 0]),
-        ("no body", again("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), [0, 0]),
-        (
-            "interim answers",
-            again(&format!("HTTP/1.1 100 C\r\n\r\nHTTP/1.1 103 E\r\n\r\n{ok}")),
-            [0, 0],
-        ),
-        (
-            "close announced",
-            again("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"),
-            [0, 1],
-        ),
-        ("HTTP/1.0", again("HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\n{}"), [0, 1]),
-        (
-            "framed twice",
-            again(&chunked.replace("\r\n\r\n2", "\r\ncontent-length: 2\r\n\r\n2")),
-            [0, 1],
-        ),
-        ("answer behind the answer", again(&format!("{ok}{ok}")), [0, 1]),
-        ("closed by the peer", vec![ReadRequest, write(ok)], [0, 1]),
-        ("reset by the peer", vec![ReadRequest, write(ok), Step::Reset], [0, 1]),
-    ] {
-        check_reuse(name, first, expected).await;
-    }
 }
 
 // The runtime is kept busy while the peer closes, so that it has not looked at its sockets when the

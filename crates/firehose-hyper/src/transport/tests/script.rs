@@ -1,12 +1,10 @@
 //! Servers that do what a script says, byte by byte, and log what they saw.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::connect::Connector;
@@ -22,8 +20,6 @@ pub(super) enum Step {
     ReadRequest,
     /// Reads until the client closes.
     ReadToEnd,
-    /// Ends the connection by a reset.
-    Reset,
     /// Waits.
     Sleep(Duration),
     /// Writes bytes.
@@ -70,8 +66,8 @@ impl Log {
         self.ended.send_modify(|ended| *ended += 1);
     }
 
-    /// Plays a script on a stream; returns whether it ends by a reset.
-    pub(super) async fn play<S>(&self, stream: &mut S, script: Script, connection: usize) -> bool
+    /// Plays a script on a stream.
+    pub(super) async fn play<S>(&self, stream: &mut S, script: Script, connection: usize)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -81,13 +77,12 @@ impl Log {
                     let _ = stream.read_exact(&mut vec![0; bytes]).await;
                 }
                 Step::ReadRequest => {
-                    let Some((head, body)) = read_request(stream).await else { return false };
+                    let Some((head, body)) = read_request(stream).await else { return };
                     self.seen.lock().unwrap().push(Seen { connection, head, body });
                 }
                 Step::ReadToEnd => {
                     let _ = stream.read_to_end(&mut Vec::new()).await;
                 }
-                Step::Reset => return true,
                 Step::Sleep(span) => tokio::time::sleep(span).await,
                 Step::Write(bytes) => {
                     // The client may be gone, which it is free to be.
@@ -96,7 +91,6 @@ impl Log {
                 }
             }
         }
-        false
     }
 }
 
@@ -122,28 +116,6 @@ pub(super) fn memory(scripts: Vec<Script>, pipe_bytes: usize) -> (Connector, Log
         }
     });
     (connector, log)
-}
-
-/// Listens on a port of its own and plays one script for each connection.
-pub(super) async fn tcp(scripts: Vec<Script>) -> (SocketAddr, Log) {
-    let log = Log::new();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let shared = log.clone();
-    tokio::spawn(async move {
-        for (connection, script) in scripts.into_iter().enumerate() {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let log = shared.clone();
-            tokio::spawn(async move {
-                if log.play(&mut stream, script, connection).await {
-                    stream.set_zero_linger().unwrap();
-                }
-                drop(stream);
-                log.end();
-            });
-        }
-    });
-    (address, log)
 }
 
 /// Reads a request; `None` if the client closes before its end.

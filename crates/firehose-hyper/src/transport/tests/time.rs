@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aws_credential_types::provider::future;
 use tokio::io::DuplexStream;
-use tokio::net::TcpListener;
 
 use super::script::{Script, Step};
 use super::*;
@@ -155,31 +154,6 @@ async fn credentials_have_their_time() {
     assert!(matches!(error, TransportError::Sign(_)), "{error:?}");
     assert_eq!((start.elapsed().as_secs(), error.is_permanent()), (5, false));
     assert!(log.seen().is_empty());
-}
-
-// A real socket, because TLS is only spoken over one; so real and short time.
-#[tokio::test]
-async fn the_handshake_has_its_time() {
-    let millis = Duration::from_millis;
-    for (timeouts, deadline) in [
-        (Timeouts::default().with_handshake(millis(20)), secs(60)),
-        // Enough to connect within it on a busy machine.
-        (Timeouts::default(), millis(300)),
-    ] {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("https://{}", listener.local_addr().unwrap());
-        let endpoint = Endpoint::from_url(&url, None).unwrap();
-        let tls = tls::authority("ours").1;
-        let builder = Transport::builder(endpoint).timeouts(timeouts).tls(tls);
-        let mut transport = builder.build().unwrap();
-        let mut request = request("x");
-        request.extensions_mut().insert(AttemptDeadline(Instant::now() + deadline));
-        let error = transport.call(request).await.unwrap_err();
-        let TransportError::Timeout { phase: Phase::Handshake, .. } = error else {
-            panic!("{error:?}")
-        };
-        assert_eq!(error.failure(), Failure::NotSent);
-    }
 }
 
 fn through(connector: Connector, signer: Option<Signer>) -> Transport {
