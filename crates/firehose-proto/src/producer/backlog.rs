@@ -50,8 +50,11 @@ impl Backlog {
 
     /// Takes a new record, whose size was checked.
     pub(super) fn push(&mut self, record: Pending, parts: &[&[u8]]) {
-        if self.fresh.back_mut().is_some_and(|load| load.push(record, parts)) {
-            return;
+        if let Some(load) = self.fresh.back_mut() {
+            if load.push(record, parts) {
+                return;
+            }
+            load.close();
         }
         let mut load = self.open();
         load.push(record, parts);
@@ -166,8 +169,7 @@ impl Backlog {
     fn fills_a_request(&self) -> bool {
         let (mut records, mut data_bytes) = (0, 0);
         for (index, load) in self.fresh.iter().enumerate() {
-            // A whole load with another behind it was closed because it was full.
-            if load.is_whole() && index == 0 && self.fresh.len() > 1 {
+            if index == 0 && load.is_full() {
                 return true;
             }
             records += load.len();

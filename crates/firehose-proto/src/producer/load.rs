@@ -37,6 +37,8 @@ pub(super) struct Load {
     next: usize,
     /// The data of those, before base64.
     moved_bytes: usize,
+    /// A record did not fit any more.
+    is_closed: bool,
     /// No record expires earlier.
     expires_first: Instant,
 }
@@ -55,6 +57,7 @@ impl Load {
             records: storage.records,
             next: 0,
             moved_bytes: 0,
+            is_closed: false,
             expires_first: Instant::FAR_FUTURE,
         }
     }
@@ -134,6 +137,16 @@ impl Load {
         self.next == 0 && (within || self.batch.len() == 1)
     }
 
+    /// Notes that a record did not fit any more.
+    pub(super) fn close(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Returns whether it is a request to which nothing can be added.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_closed && self.is_whole()
+    }
+
     /// Returns the number of records that are left.
     pub(super) fn len(&self) -> usize {
         self.records.len() - self.next
@@ -201,6 +214,7 @@ impl SealedLoad {
             records: self.records,
             next: 0,
             moved_bytes: 0,
+            is_closed: false,
             expires_first: Instant::FAR_FUTURE,
         };
         for record in &mut load.records {

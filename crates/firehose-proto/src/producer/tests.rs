@@ -366,6 +366,31 @@ fn a_record_does_not_outlive_its_time() {
 }
 
 #[test]
+fn what_is_left_of_a_full_request_waits_for_others_again() {
+    let limits = Limits::default().with_records_max(3).unwrap();
+    let config = config()
+        .with_limits(limits)
+        .with_in_flight_max(NonZeroUsize::MIN)
+        .with_linger(Duration::from_secs(3_600))
+        .with_record_ttl(Some(Duration::from_millis(50)));
+    let mut w = world(config);
+    for record in ["a", "b", "c", "d", "e"] {
+        w.push(record);
+    }
+    w.now = w.now + Duration::from_millis(40);
+    w.push("f");
+    w.push("g");
+    w.now = w.now + Duration::from_millis(15);
+    w.producer.handle_timeout(w.now);
+    w.drain();
+    assert_eq!(w.outcomes.len(), 2);
+    let (id, records) = w.request();
+    assert_eq!(records, ["a", "b", "c"]);
+    w.reply(id, "sss");
+    assert!(w.sent.is_empty(), "two records do not fill a request");
+}
+
+#[test]
 fn what_is_held_is_bounded() {
     let one = held_bytes(3);
     let mut w = world(config().with_buffer_bytes_max(2 * one));

@@ -62,9 +62,9 @@ impl Response {
         } else if name.eq_ignore_ascii_case("x-amzn-requestid") {
             self.request_id = Some(text.into());
         } else if name.eq_ignore_ascii_case("x-amz-retry-after") {
-            self.retry_after_millis = text.parse().ok();
+            self.retry_after_millis = text.parse().ok().or(self.retry_after_millis);
         } else if name.eq_ignore_ascii_case("retry-after") {
-            self.retry_after_secs = text.parse().ok();
+            self.retry_after_secs = text.parse().ok().or(self.retry_after_secs);
         } else if name.eq_ignore_ascii_case("content-encoding") {
             self.content_encoded = !text.is_empty() && !text.eq_ignore_ascii_case("identity");
         }
