@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 500;
 
 /// The modules of the core from the lowest, and what each may use.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
+    ("canary", &[]),
     ("time", &[]),
     ("limits", &[]),
     ("ids", &["limits"]),

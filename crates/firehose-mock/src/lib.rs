@@ -9,6 +9,8 @@
 //! - [`Ledger`] keeps account of what was accepted, and how often.
 //! - [`Destination`] takes the accepted records.
 //! - [`InMemory`] is a transport for a client in the same process.
+//! - [`sim`] runs a producer, a bad network and the service in virtual time, and checks what the
+//!   producer promises after each step.
 //!
 //! With the feature `server`, on by default, come `Server`, the same over HTTP/1.1 on a socket, and
 //! `Directory`, a destination that writes objects as the service writes them to S3.
@@ -35,6 +37,7 @@ mod faults;
 mod ledger;
 mod random;
 mod service;
+pub mod sim;
 mod transport;
 
 #[cfg(feature = "server")]

@@ -16,6 +16,12 @@ impl SplitMix64 {
         mix(self.state)
     }
 
+    /// Draws a number below `bound`, which is not 0.
+    #[expect(clippy::cast_possible_truncation, reason = "it is below a `usize`")]
+    pub(crate) const fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
     /// Draws a number from 0 up to, not including, 1.
     pub(crate) const fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64

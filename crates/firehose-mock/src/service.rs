@@ -25,11 +25,20 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-use answer::{Ids, RECORD_ID_BYTES, batch_body, single_body};
+use answer::{Ids, batch_body, single_body};
 use intake::Intake;
 pub(crate) use refusal::Refusal;
 
 /// The streams that exist.
+///
+/// ```
+/// use firehose_mock::{Request, Service, Streams};
+///
+/// let streams = Streams::Only(["logs".parse()?].into());
+/// let body = br#"{"DeliveryStreamName":"logs","Record":{"Data":""}}"#;
+/// assert_eq!(Service::new(streams, 1).handle(Request::put_record(body)).status, 200);
+/// # Ok::<(), firehose_proto::InvalidStreamName>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "all or some")]
 pub enum Streams {
@@ -145,6 +154,22 @@ impl Service {
         &self.ledger
     }
 
+    /// Returns what became of each record of the last batch that was taken.
+    pub(crate) fn entry_faults(&self) -> &[Option<EntryFault>] {
+        &self.outcome.faults
+    }
+
+    /// Makes the ids of records shorter than those of the real service.
+    pub(crate) fn with_record_id_bytes(mut self, bytes: usize) -> Self {
+        self.ids.shorten(bytes);
+        self
+    }
+
+    /// Returns the ids of the records that the last batch stored, one behind the other.
+    pub(crate) fn record_ids(&self) -> &str {
+        &self.outcome.ids
+    }
+
     /// Returns the number of steps of the script that are still to come.
     pub fn script_len(&self) -> usize {
         self.script.len()
@@ -239,7 +264,7 @@ impl Service {
     fn store(&mut self, stream: &StreamName) -> Result<(), Refusal> {
         let Outcome { faults, spans, ids } = &self.outcome;
         let data = self.intake.data();
-        let accepted = Accepted { data, spans, ids, id_bytes: RECORD_ID_BYTES };
+        let accepted = Accepted { data, spans, ids, id_bytes: self.ids.record_id_bytes() };
         if let Some(destination) = self.destination.as_mut().filter(|_| !accepted.is_empty())
             && let Err(error) = destination.accept(stream, &accepted)
         {
@@ -252,9 +277,10 @@ impl Service {
     }
 
     fn answer(&mut self, operation: Operation) -> Result<Answer, Refusal> {
+        let id_bytes = self.ids.record_id_bytes();
         let Outcome { faults, ids, .. } = &mut self.outcome;
         match operation {
-            Operation::PutRecordBatch => Ok(Answer::new(200, batch_body(faults, ids))),
+            Operation::PutRecordBatch => Ok(Answer::new(200, batch_body(faults, ids, id_bytes))),
             Operation::PutRecord => match faults.first_mut().and_then(Option::take) {
                 Some(fault) => {
                     let (code, message) = (fault.code().to_owned(), fault.message().to_owned());

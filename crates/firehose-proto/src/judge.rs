@@ -4,6 +4,7 @@
 //! as long as the request's, and the record's entry has a `RecordId` that is not empty and no
 //! `ErrorCode` (R5, R7). `FailedPutCount` is compared, but nothing is ever concluded from it (R6).
 
+use core::cmp::Ordering;
 use core::fmt;
 
 use crate::wire::fault::Fault;
@@ -53,7 +54,12 @@ impl Judgement {
 
     /// Judges an answer of success that was read already.
     pub fn of_reply(reply: Reply, records: usize) -> Self {
-        if reply.len() != records {
+        let fits = match reply.len().cmp(&records) {
+            Ordering::Less => canary!("accept_short_list"),
+            Ordering::Equal => true,
+            Ordering::Greater => canary!("accept_long_list"),
+        };
+        if !fits {
             return Self::Unknown(Distrust::EntryCount { entries: reply.len(), records });
         }
         let anomalies = Anomalies::of(&reply);
@@ -131,7 +137,11 @@ impl Judged {
 
     /// Returns the verdicts in the order of the request.
     pub fn verdicts(&self) -> impl ExactSizeIterator<Item = Verdict<'_>> {
-        self.reply.entries().map(Verdict::of)
+        let trusts = canary!("trust_failed_put_count") && self.reply.failed_put_count() == Some(0);
+        self.reply.entries().map(move |entry| match trusts {
+            true => Verdict::Stored { record_id: "" },
+            false => Verdict::of(entry),
+        })
     }
 
     /// Returns what does not fit together in the answer, though each entry can be believed.
@@ -182,7 +192,12 @@ impl<'a> Verdict<'a> {
     /// Judges one entry.
     fn of(entry: Entry<'a>) -> Self {
         match (entry.error_code, entry.record_id) {
-            (Field::Absent, Field::Text(record_id)) if !record_id.is_empty() => {
+            (Field::Absent, Field::Text(record_id))
+                if !record_id.is_empty() || canary!("empty_id_stored") =>
+            {
+                Self::Stored { record_id }
+            }
+            (_, Field::Text(record_id)) if canary!("error_with_id_stored") => {
                 Self::Stored { record_id }
             }
             (Field::Text(code), record_id) if !code.is_empty() => Self::Failed {

@@ -22,6 +22,9 @@
 
 #![warn(clippy::exhaustive_enums)]
 
+#[macro_use]
+mod canary;
+
 pub mod batch;
 pub mod ids;
 pub mod judge;
@@ -31,6 +34,9 @@ pub mod retry;
 pub mod time;
 pub mod wire;
 
+#[cfg(canaries)]
+#[doc(hidden)]
+pub use canary::let_loose;
 pub use ids::{InvalidStreamName, RequestId, StreamName, Ticket};
 pub use limits::Limits;
 pub use retry::Failure;

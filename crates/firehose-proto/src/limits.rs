@@ -114,6 +114,9 @@ impl Limits {
     pub(crate) fn lower_below(&mut self, records: usize, request_bytes: usize) {
         if request_bytes > 1 {
             self.request_bytes_max = self.request_bytes_max.min(request_bytes / 2);
+            if canary!("bound_lowered_too_far") {
+                self.request_bytes_max /= 2;
+            }
         } else {
             self.records_max = self.records_max.min(records / 2).max(1);
         }

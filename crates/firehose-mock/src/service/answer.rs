@@ -16,6 +16,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const EXTENDED_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// The part of a record's id in which it differs from the others; no id is shorter.
 const COUNTER_BYTES: usize = 11;
 const EXTENDED_ID_BYTES: usize = 100;
 const ENTRY_FRAME_BYTES: usize = 16;
@@ -36,6 +37,16 @@ impl Ids {
         let mut prefix = String::with_capacity(RECORD_ID_BYTES);
         push_random(&mut prefix, RECORD_ID_BYTES - COUNTER_BYTES, &mut random);
         Self { random, prefix, made: 0 }
+    }
+
+    /// Makes the ids of records shorter than those of the real service.
+    pub(crate) fn shorten(&mut self, record_id_bytes: usize) {
+        self.prefix.truncate(record_id_bytes.saturating_sub(COUNTER_BYTES));
+    }
+
+    /// Returns the length of a record's id.
+    pub(crate) fn record_id_bytes(&self) -> usize {
+        self.prefix.len() + COUNTER_BYTES
     }
 
     /// Appends the next record's id.
@@ -83,16 +94,20 @@ fn push_random(text: &mut String, bytes: usize, random: &mut SplitMix64) {
 
 /// Appends the lowest digits of a number to the base of 64.
 fn push_digits(text: &mut String, digits: usize, mut number: u64) {
-    for _ in 0..digits {
-        text.push(char::from(ALPHABET[(number & 63) as usize]));
+    let mut buffer = [b'A'; COUNTER_BYTES];
+    let buffer = &mut buffer[..digits];
+    for digit in &mut *buffer {
+        *digit = ALPHABET[(number & 63) as usize];
         number >>= 6;
     }
+    text.push_str(str::from_utf8(buffer).expect("the digits are ASCII"));
 }
 
 /// Writes the answer to a `PutRecordBatch`: an id, or a fault, for each record.
 ///
-/// The ids stand behind each other in `ids`, one for each record without a fault.
-pub(crate) fn batch_body(faults: &[Option<EntryFault>], ids: &str) -> Vec<u8> {
+/// The ids, of `id_bytes` each, stand behind each other in `ids`, one for each record without a
+/// fault.
+pub(crate) fn batch_body(faults: &[Option<EntryFault>], ids: &str, id_bytes: usize) -> Vec<u8> {
     let failed = faults.iter().flatten().count();
     let mut body = Vec::with_capacity(64 + ids.len() + faults.len() * (ENTRY_FRAME_BYTES + 1));
     body.extend_from_slice(br#"{"Encrypted":false,"FailedPutCount":"#);
@@ -106,7 +121,7 @@ pub(crate) fn batch_body(faults: &[Option<EntryFault>], ids: &str) -> Vec<u8> {
         if let Some(fault) = fault {
             write_fault(&mut body, fault);
         } else {
-            let (id, rest) = ids.split_at(RECORD_ID_BYTES);
+            let (id, rest) = ids.split_at(id_bytes);
             ids = rest;
             write_id(&mut body, br#"{"RecordId":""#, id);
         }
@@ -139,6 +154,12 @@ fn write_fault(body: &mut Vec<u8>, fault: &EntryFault) {
 /// Writes a text as a string of JSON.
 pub(crate) fn write_text(body: &mut Vec<u8>, text: &str) {
     body.push(b'"');
+    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        body.extend_from_slice(text.as_bytes());
+        body.push(b'"');
+        return;
+    }
     for byte in text.bytes() {
         match byte {
             b'"' | b'\\' => body.extend_from_slice(&[b'\\', byte]),

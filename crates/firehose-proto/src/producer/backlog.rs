@@ -83,13 +83,16 @@ impl Backlog {
 
     /// Lets every record before `ticket` go without waiting for others.
     pub(super) fn flush(&mut self, ticket: Ticket) {
-        self.flush_before = ticket;
+        if !canary!("never_flush") {
+            self.flush_before = ticket;
+        }
     }
 
     /// Returns what is to be sent at `now`, if anything: records that go again first, filled up
     /// with fresh ones.
     pub(super) fn next(&mut self, now: Instant) -> Option<Load> {
-        let mut load = if self.again.front().is_some_and(|again| again.due <= now) {
+        let is_early = canary!("fresh_before_again") && !self.fresh.is_empty();
+        let mut load = if !is_early && self.again.front().is_some_and(|again| again.due <= now) {
             let Again { due, load } = self.again.pop_front()?;
             self.whole(load, |backlog, rest| {
                 backlog.again.push_front(Again { due, load: rest });
@@ -100,7 +103,9 @@ impl Backlog {
         } else {
             return None;
         };
-        self.fill(now, &mut load);
+        if !canary!("requests_not_filled") {
+            self.fill(now, &mut load);
+        }
         Some(load)
     }
 

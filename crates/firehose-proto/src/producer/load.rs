@@ -111,11 +111,18 @@ impl Load {
     }
 
     fn front(&self) -> Option<(Pending, Encoded<'_>)> {
-        Some((*self.records.get(self.next)?, self.batch.record(self.next)?))
+        let mut at = self.next;
+        if canary!("spans_swapped") && (at ^ 1) < self.records.len() {
+            at ^= 1;
+        }
+        Some((*self.records.get(self.next)?, self.batch.record(at)?))
     }
 
     /// Makes it a request. There is none if no record is left.
-    pub(super) fn seal(self) -> Option<SealedLoad> {
+    pub(super) fn seal(mut self) -> Option<SealedLoad> {
+        if canary!("last_record_lost") && self.records.len() > 1 {
+            self.records.pop();
+        }
         Some(SealedLoad { batch: self.batch.seal()?, records: self.records })
     }
 
@@ -201,8 +208,13 @@ impl SealedLoad {
     pub(super) fn count_attempt(&mut self) -> u8 {
         let mut highest = 0;
         for record in &mut self.records {
-            record.attempts = record.attempts.saturating_add(1);
+            if !canary!("attempts_never_counted") {
+                record.attempts = record.attempts.saturating_add(1);
+            }
             highest = highest.max(record.attempts);
+        }
+        if canary!("attempts_per_request") {
+            self.records.iter_mut().for_each(|record| record.attempts = highest);
         }
         highest
     }

@@ -34,6 +34,9 @@ impl Producer {
 
     fn settle_distrust(&mut self, id: RequestId, load: SealedLoad, distrust: Distrust) {
         self.stats.replies_distrusted += 1;
+        if canary!("drop_unknown") {
+            return;
+        }
         let cause = SetbackCause::Distrust(distrust);
         self.settle_whole(id, load, Class::Unknown, cause, Report::default());
     }
@@ -42,10 +45,12 @@ impl Producer {
         self.stats.faults += 1;
         let mut class = Class::of_fault(&fault);
         if class == Class::TooLarge {
-            if load.batch().len() == 1 {
+            if load.batch().len() == 1 || canary!("no_split") {
                 class = Class::Rejected;
             } else {
-                self.backlog.lower_limits(&load);
+                if !canary!("bound_not_lowered") {
+                    self.backlog.lower_limits(&load);
+                }
                 let request_bytes_max = self.backlog.limits().request_bytes_max();
                 self.events.push_back(Event::SizeBoundLowered { request_bytes_max });
             }
@@ -102,11 +107,17 @@ impl Producer {
         let mut report = Report::new(request_id);
         report.reserve(load.batch().len());
         let (mut stored, mut throttled) = (0, 0);
-        for (index, (verdict, (mut record, encoded))) in
-            judged.verdicts().zip(load.records()).enumerate()
+        for (index, (verdict, (mut record, encoded))) in judged
+            .verdicts()
+            .skip(usize::from(canary!("off_by_one_index")))
+            .zip(load.records())
+            .enumerate()
         {
             let class = match verdict {
                 Verdict::Stored { .. } => {
+                    if canary!("resend_whole_batch") {
+                        self.backlog.push_again(self.now, record, encoded);
+                    }
                     stored += 1;
                     report.delivered(&record, index);
                     self.stats.count_delivered(&record, encoded);
@@ -192,7 +203,7 @@ impl Producer {
 
     /// Gives up the waiting records whose time is over.
     pub(super) fn expire(&mut self) {
-        if self.backlog.expires_first() > self.now {
+        if self.backlog.expires_first() > self.now || canary!("expired_not_checked") {
             return;
         }
         let mut report = Report::default();
@@ -263,7 +274,10 @@ impl Retry {
     /// Notes on the record how its attempt ended and says what comes next.
     fn decide(&self, record: &mut Pending, class: Class) -> Step {
         record.last = Some(class);
-        record.may_be_stored |= class.may_be_stored();
+        record.may_be_stored |= class.may_be_stored() || canary!("doubt_always");
+        if canary!("doubt_not_kept") {
+            record.may_be_stored = false;
+        }
         let free = match class {
             Class::TooLarge => true,
             Class::Renew => !core::mem::replace(&mut record.renewed, true),
@@ -282,7 +296,9 @@ impl Retry {
         }
         if free {
             record.attempts = record.attempts.saturating_sub(1);
-        } else if record.attempts >= self.policy.attempts_max().get() {
+        } else if record.attempts + u8::from(canary!("exhausted_one_early"))
+            >= self.policy.attempts_max().get()
+        {
             return Step::GiveUp(Reason::Exhausted);
         }
         let due = self.due(class, record.attempts);
@@ -306,7 +322,7 @@ impl Retry {
     /// records of different answers go together.
     fn due(&self, class: Class, attempts: u8) -> Instant {
         let delay = self.policy.delay(class, attempts, self.fraction, self.asked);
-        if delay.is_zero() {
+        if delay.is_zero() || canary!("retry_before_due") {
             return self.now;
         }
         (self.now + delay).round_up(self.policy.backoff(class).step())
@@ -346,7 +362,9 @@ impl Stats {
 
     fn count_decided(&mut self, encoded: Encoded<'_>) {
         self.records_undecided -= 1;
-        self.bytes_held -= held_bytes(encoded.data_bytes()) as u64;
+        if !canary!("held_bytes_leak") {
+            self.bytes_held -= held_bytes(encoded.data_bytes()) as u64;
+        }
     }
 
     fn count_anomalies(&mut self, judged: &Judged) {

@@ -39,6 +39,9 @@ impl Window {
 
     /// Notes an answer in which `refused` of `records` records were throttled.
     pub(super) fn answered(&mut self, records: usize, refused: usize) {
+        if refused == 0 && canary!("window_never_opens") {
+            return;
+        }
         if refused == 0 {
             self.milli = (self.milli + ONE / self.requests()).min(self.milli_max);
         } else {
@@ -59,6 +62,7 @@ impl Window {
     }
 
     pub(super) fn pause_until(&mut self, until: Instant) {
+        let until = if canary!("pause_forever") { Instant::FAR_FUTURE } else { until };
         self.paused_until = self.paused_until.max(until);
     }
 }

@@ -53,7 +53,7 @@ impl Class {
     /// Classifies a record by its `ErrorCode` in an answer of success (R8, R10, R11).
     pub fn of_entry(code: &str) -> Self {
         match code {
-            INTERNAL_FAILURE => Self::Unknown,
+            INTERNAL_FAILURE if !canary!("internal_failure_certain") => Self::Unknown,
             _ if is_throttling(code) => Self::Throttled,
             _ => Self::Failed,
         }

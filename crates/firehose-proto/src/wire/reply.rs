@@ -232,7 +232,7 @@ fn read_batch(root: Value<'_>, records: usize) -> Result<Head, ReplyError> {
     }
     let list = results.value.ok_or(ReplyError::MissingEntries)?;
     let len = list.array_len().ok_or(ReplyError::MissingEntries)?;
-    if len > records {
+    if len > records && !canary!("accept_long_list") {
         return Err(ReplyError::TooManyEntries { entries: len, records });
     }
     let mut entries = Vec::with_capacity(len);
