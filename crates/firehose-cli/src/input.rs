@@ -151,21 +151,7 @@ fn with_newline(bytes: &[u8]) -> [&[u8]; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A source that gives at most `step` bytes at once.
-    struct Slow<'a> {
-        rest: &'a [u8],
-        step: usize,
-    }
-
-    impl Read for Slow<'_> {
-        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-            let len = self.rest.len().min(self.step).min(room.len());
-            room[..len].copy_from_slice(&self.rest[..len]);
-            self.rest = &self.rest[len..];
-            Ok(len)
-        }
-    }
+    use crate::slow::Slow;
 
     /// Cuts an input; what is too long becomes one entry that says so.
     fn cut(input: &[u8], step: usize, split: Split, delimiter: Delimiter) -> Vec<Vec<u8>> {

@@ -251,21 +251,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A source that gives at most `step` bytes at once.
-    struct Slow<'a> {
-        rest: &'a [u8],
-        step: usize,
-    }
-
-    impl Read for Slow<'_> {
-        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-            let len = self.rest.len().min(self.step).min(room.len());
-            room[..len].copy_from_slice(&self.rest[..len]);
-            self.rest = &self.rest[len..];
-            Ok(len)
-        }
-    }
+    use crate::slow::Slow;
 
     /// The lengths of the lines of an input; nothing where a line is too long.
     fn lines(input: &[u8], step: usize) -> Vec<Option<usize>> {

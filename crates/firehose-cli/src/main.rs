@@ -12,6 +12,8 @@ mod put;
 mod remote;
 mod serve;
 mod signals;
+#[cfg(test)]
+mod slow;
 mod summary;
 mod watch;
 
