@@ -153,6 +153,11 @@ impl Judged {
     pub fn reply(&self) -> &Reply {
         &self.reply
     }
+
+    /// Gives the answer back, so that its memory can be used again.
+    pub fn into_reply(self) -> Reply {
+        self.reply
+    }
 }
 
 /// What an answer says about one record.
@@ -230,10 +235,9 @@ pub struct Anomalies {
 
 impl Anomalies {
     fn of(reply: &Reply) -> Self {
-        let failed = reply.entries().filter(|entry| entry.error_code != Field::Absent).count();
         Self {
             duplicate_id: has_duplicate_id(reply),
-            inconsistent_count: reply.failed_put_count() != u64::try_from(failed).ok(),
+            inconsistent_count: reply.failed_put_count() != u64::try_from(reply.errors()).ok(),
         }
     }
 }
@@ -241,27 +245,37 @@ impl Anomalies {
 /// The slots of the table below; a power of two, at least twice the records of a request.
 const SLOTS: usize = 1_024;
 
+/// An identifier in the table below.
+#[derive(Clone, Copy)]
+struct Slot {
+    /// The number of its entry, counted from 1; 0 marks a free slot.
+    number: u16,
+    /// A part of its hash that did not choose the slot.
+    tag: u16,
+}
+
 /// Looks each identifier up among the ones before it, in an open table on the stack.
 fn has_duplicate_id(reply: &Reply) -> bool {
-    let mut table = [None::<&str>; SLOTS];
+    let mut table = [Slot { number: 0, tag: 0 }; SLOTS];
     let mut steps = 0;
-    for entry in reply.entries().take(SLOTS / 2) {
-        let Field::Text(id) = entry.record_id else { continue };
+    for (number, id) in (1..).zip(reply.record_ids().take(SLOTS / 2)) {
+        let Field::Text(id) = id else { continue };
         if id.is_empty() {
             continue;
         }
-        let mut slot = slot_of(id);
-        while let Some(other) = table[slot] {
-            if other == id {
+        let (mut at, tag) = hash(id);
+        while table[at].number > 0 {
+            let earlier = usize::from(table[at].number - 1);
+            if table[at].tag == tag && reply.record_id(earlier) == Some(Field::Text(id)) {
                 return true;
             }
-            slot = (slot + 1) % SLOTS;
+            at = (at + 1) % SLOTS;
             steps += 1;
             if steps > SLOTS {
                 return has_duplicate_among_sorted(reply);
             }
         }
-        table[slot] = Some(id);
+        table[at] = Slot { number, tag };
     }
     false
 }
@@ -269,23 +283,24 @@ fn has_duplicate_id(reply: &Reply) -> bool {
 /// Sorts the identifiers: for those that were made to meet in the table above.
 fn has_duplicate_among_sorted(reply: &Reply) -> bool {
     let mut ids = [""; SLOTS / 2];
-    for (id, entry) in ids.iter_mut().zip(reply.entries()) {
-        if let Field::Text(text) = entry.record_id {
-            *id = text;
+    for (slot, id) in ids.iter_mut().zip(reply.record_ids()) {
+        if let Field::Text(id) = id {
+            *slot = id;
         }
     }
     ids.sort_unstable();
     ids.windows(2).any(|pair| !pair[0].is_empty() && pair[0] == pair[1])
 }
 
-/// A cheap hash of an identifier's last 16 bytes, where those of one answer differ.
-fn slot_of(id: &str) -> usize {
-    let tail = &id.as_bytes()[id.len().saturating_sub(16)..];
-    let mut halves = [0_u8; 16];
-    halves[..tail.len()].copy_from_slice(tail);
-    let number =
-        u128::from_le_bytes(halves).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-    (number >> 118) as usize % SLOTS
+/// A cheap hash of an identifier's last 8 bytes, where those of one answer differ: a slot, and a tag.
+#[expect(clippy::cast_possible_truncation, reason = "parts of a number are asked for")]
+fn hash(id: &str) -> (usize, u16) {
+    let tail = match id.as_bytes().last_chunk() {
+        Some(tail) => u64::from_le_bytes(*tail),
+        None => id.bytes().fold(0, |tail, byte| tail << 8 | u64::from(byte)),
+    };
+    let hash = tail.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((hash >> 54) as usize % SLOTS, (hash >> 32) as u16)
 }
 
 #[cfg(test)]

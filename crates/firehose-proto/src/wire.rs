@@ -8,9 +8,12 @@ mod json;
 pub mod reply;
 pub mod request;
 mod response;
+mod scratch;
+mod span;
 
-pub use json::Scratch;
 pub use response::{BODY_HEADROOM_BYTES, Response};
+pub use scratch::Scratch;
+pub(crate) use span::Span;
 
 /// The media type of requests and answers, for the header `Content-Type` (R20).
 pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";

@@ -210,7 +210,9 @@ fn faults_lose_nothing_and_doubt_is_counted() {
     fs::write(folder.path().join("in"), &text).unwrap();
     let faults = "internal=0.05,cut=0.1,drop=0.1,fail=0.05,seed=5";
     let serving = Serving::start(folder.path(), &["--dir", "dir", "--faults", faults]);
-    let run = run(folder.path(), &["put", "demo", "in", "--endpoint-url", &serving.url, "--json"]);
+    // One in four attempts comes to nothing: ten in a row happen to some of so many records.
+    let args = ["put", "demo", "in", "--endpoint-url", &serving.url, "--json", "--attempts", "50"];
+    let run = run(folder.path(), &args);
     assert_eq!(run.status, 0, "{run:?}");
     serving.stop();
     let bytes = delivered(&folder.path().join("dir"), "demo");

@@ -5,8 +5,9 @@ use core::fmt;
 use super::load::Pending;
 use crate::batch::Encoded;
 use crate::ids::Ticket;
-use crate::judge::{Anomalies, Judged, Verdict};
+use crate::judge::Anomalies;
 use crate::retry::Class;
+use crate::wire::Span;
 use crate::wire::fault::Fault;
 
 /// The outcomes that one answer decided, or one moment at which records were given up.
@@ -22,24 +23,40 @@ use crate::wire::fault::Fault;
 /// ```
 #[derive(Default)]
 pub struct Report {
-    judged: Option<Judged>,
+    /// The text of the answer, in which identifiers, codes and messages lie.
+    text: String,
+    anomalies: Anomalies,
     fault: Option<Fault>,
     request_id: Option<Box<str>>,
     entries: Vec<Entry>,
+    undelivered: Vec<Undelivered>,
     /// The base64 of the undelivered records, one behind the other.
-    undelivered: Vec<u8>,
+    base64: Vec<u8>,
 }
 
 struct Entry {
     ticket: Ticket,
     attempts: u8,
+    /// It may be stored twice if it was delivered, and once if it was not.
+    is_doubtful: bool,
     fate: Fate,
 }
 
 #[derive(Clone, Copy)]
 enum Fate {
-    Delivered { entry: usize, may_be_duplicate: bool },
-    Undelivered { reason: Reason, last: Last, may_be_delivered: bool, data: Data },
+    /// With this identifier.
+    Delivered(Span),
+    /// With more in `undelivered`, at this index.
+    Undelivered(u32),
+}
+
+#[derive(Clone, Copy)]
+struct Undelivered {
+    reason: Reason,
+    last: Last,
+    /// Where its base64 begins.
+    start: usize,
+    data_bytes: usize,
 }
 
 /// Why a record was given up.
@@ -57,16 +74,9 @@ pub(super) enum Last {
     /// In an earlier request; what is still known of it.
     Earlier(Option<Class>),
     /// In the request of this report, by its entry in the answer.
-    Entry(usize, Class),
+    Entry { class: Class, code: Option<Span>, message: Option<Span> },
     /// In the request of this report, as a whole.
     Request(Class),
-}
-
-/// Where the data of an undelivered record lies.
-#[derive(Clone, Copy)]
-struct Data {
-    start: usize,
-    data_bytes: usize,
 }
 
 impl Report {
@@ -78,9 +88,9 @@ impl Report {
         self.entries.reserve_exact(records);
     }
 
-    pub(super) fn delivered(&mut self, record: &Pending, entry: usize) {
-        let fate = Fate::Delivered { entry, may_be_duplicate: record.may_be_stored };
-        self.entries.push(Entry { ticket: record.ticket, attempts: record.attempts, fate });
+    /// Adds a record that was stored under the identifier that lies there in the answer's text.
+    pub(super) fn delivered(&mut self, record: &Pending, record_id: Span) {
+        self.push(record, Fate::Delivered(record_id));
     }
 
     pub(super) fn undelivered(
@@ -90,15 +100,22 @@ impl Report {
         last: Last,
         encoded: Encoded<'_>,
     ) {
-        let data = Data { start: self.undelivered.len(), data_bytes: encoded.data_bytes() };
-        self.undelivered.extend_from_slice(encoded.base64());
-        let may_be_delivered = record.may_be_stored;
-        let fate = Fate::Undelivered { reason, last, may_be_delivered, data };
-        self.entries.push(Entry { ticket: record.ticket, attempts: record.attempts, fate });
+        let (start, data_bytes) = (self.base64.len(), encoded.data_bytes());
+        self.base64.extend_from_slice(encoded.base64());
+        let index = u32::try_from(self.undelivered.len()).unwrap_or(u32::MAX);
+        self.undelivered.push(Undelivered { reason, last, start, data_bytes });
+        self.push(record, Fate::Undelivered(index));
     }
 
-    pub(super) fn set_judged(&mut self, judged: Judged) {
-        self.judged = Some(judged);
+    fn push(&mut self, record: &Pending, fate: Fate) {
+        let &Pending { ticket, attempts, may_be_stored: is_doubtful, .. } = record;
+        self.entries.push(Entry { ticket, attempts, is_doubtful, fate });
+    }
+
+    /// Takes the text of the answer, and what did not fit together in it.
+    pub(super) fn set_answer(&mut self, text: String, anomalies: Anomalies) {
+        self.text = text;
+        self.anomalies = anomalies;
     }
 
     pub(super) fn set_fault(&mut self, fault: Fault) {
@@ -132,7 +149,7 @@ impl Report {
 
     /// Returns what did not fit together in the answer.
     pub fn anomalies(&self) -> Anomalies {
-        self.judged.as_ref().map(Judged::anomalies).unwrap_or_default()
+        self.anomalies
     }
 }
 
@@ -180,14 +197,13 @@ impl<'a> Settled<'a> {
     /// Returns what became of the record.
     pub fn outcome(&self) -> Outcome<'a> {
         match self.entry.fate {
-            Fate::Delivered { entry, may_be_duplicate } => {
-                let record_id = match self.verdict(entry) {
-                    Some(Verdict::Stored { record_id }) => record_id,
-                    Some(Verdict::Failed { .. } | Verdict::Unknown) | None => "",
-                };
-                Outcome::Delivered { record_id, may_be_duplicate }
-            }
-            Fate::Undelivered { reason, last, may_be_delivered, .. } => {
+            Fate::Delivered(id) => Outcome::Delivered {
+                record_id: id.of_text(&self.report.text),
+                may_be_duplicate: self.entry.is_doubtful,
+            },
+            Fate::Undelivered(index) => {
+                let Undelivered { reason, last, .. } = self.report.undelivered[index as usize];
+                let may_be_delivered = self.entry.is_doubtful;
                 Outcome::Failed { why: self.why(reason, last), may_be_delivered }
             }
         }
@@ -200,47 +216,35 @@ impl<'a> Settled<'a> {
 
     /// Returns the data of the record in base64, unless it was delivered.
     pub fn encoded(&self) -> Option<Encoded<'a>> {
-        match self.entry.fate {
-            Fate::Delivered { .. } => None,
-            Fate::Undelivered { data: Data { start, data_bytes }, .. } => {
-                Encoded::within(&self.report.undelivered, start, data_bytes)
-            }
-        }
-    }
-
-    fn verdict(&self, entry: usize) -> Option<Verdict<'a>> {
-        Some(self.report.judged.as_ref()?.verdict(entry))
+        let Fate::Undelivered(index) = self.entry.fate else { return None };
+        let Undelivered { start, data_bytes, .. } = self.report.undelivered[index as usize];
+        Encoded::within(&self.report.base64, start, data_bytes)
     }
 
     fn why(&self, reason: Reason, last: Last) -> Why<'a> {
+        let last = self.cause(last);
         match reason {
-            Reason::Abandoned => Why::Abandoned { last: self.cause(last) },
-            Reason::Exhausted => Why::Exhausted { last: self.cause(last) },
-            Reason::Expired => Why::Expired { last: self.cause(last) },
-            Reason::Rejected => Why::Rejected { last: self.cause(last) },
+            Reason::Abandoned => Why::Abandoned { last },
+            Reason::Exhausted => Why::Exhausted { last },
+            Reason::Expired => Why::Expired { last },
+            Reason::Rejected => Why::Rejected { last },
         }
     }
 
     fn cause(&self, last: Last) -> Option<Cause<'a>> {
-        match last {
-            Last::Earlier(class) => Some(Cause { class: class?, code: None, message: None }),
-            Last::Request(class) => {
-                let fault = self.report.fault.as_ref();
-                Some(Cause {
-                    class,
-                    code: fault.and_then(Fault::code),
-                    message: fault.and_then(Fault::message),
-                })
+        let text = |span: Option<Span>| Some(span?.of_text(&self.report.text));
+        let fault = self.report.fault.as_ref();
+        Some(match last {
+            Last::Earlier(class) => Cause { class: class?, code: None, message: None },
+            Last::Entry { class, code, message } => {
+                Cause { class, code: text(code), message: text(message) }
             }
-            Last::Entry(entry, class) => match self.verdict(entry) {
-                Some(Verdict::Failed { code, message, .. }) => {
-                    Some(Cause { class, code: Some(code), message })
-                }
-                Some(Verdict::Stored { .. } | Verdict::Unknown) | None => {
-                    Some(Cause { class, code: None, message: None })
-                }
+            Last::Request(class) => Cause {
+                class,
+                code: fault.and_then(Fault::code),
+                message: fault.and_then(Fault::message),
             },
-        }
+        })
     }
 }
 

@@ -9,16 +9,22 @@ use super::stats::Stats;
 use super::{Phase, Producer};
 use crate::batch::Encoded;
 use crate::ids::RequestId;
-use crate::judge::{Distrust, Judged, Judgement, Verdict};
+use crate::judge::{Anomalies, Distrust, Judged, Judgement, Verdict};
 use crate::retry::{Class, Failure, Policy};
 use crate::time::Instant;
 use crate::wire::Response;
 use crate::wire::fault::Fault;
 
 impl Producer {
-    pub(super) fn settle_response(&mut self, id: RequestId, load: SealedLoad, response: Response) {
-        let request_id = response.request_id().map(Into::into);
+    pub(super) fn settle_response(
+        &mut self,
+        id: RequestId,
+        load: SealedLoad,
+        mut response: Response,
+    ) {
         let asked = response.retry_after();
+        // A fault keeps it itself.
+        let request_id = if response.is_success() { response.take_request_id() } else { None };
         match Judgement::of(response, load.batch().len(), &mut self.scratch) {
             Judgement::Records(judged) => self.settle_records(load, judged, request_id, asked),
             Judgement::Fault(fault) => self.settle_fault(id, load, fault),
@@ -107,34 +113,34 @@ impl Producer {
         let mut report = Report::new(request_id);
         report.reserve(load.batch().len());
         let (mut stored, mut throttled) = (0, 0);
-        for (index, (verdict, (mut record, encoded))) in judged
-            .verdicts()
-            .skip(usize::from(canary!("off_by_one_index")))
-            .zip(load.records())
-            .enumerate()
+        let skipped = usize::from(canary!("off_by_one_index"));
+        for (verdict, (mut record, encoded)) in judged.verdicts().skip(skipped).zip(load.records())
         {
-            let class = match verdict {
-                Verdict::Stored { .. } => {
+            let (class, code, message) = match verdict {
+                Verdict::Stored { record_id } => {
                     if canary!("resend_whole_batch") {
                         self.backlog.push_again(self.now, record, encoded);
                     }
                     stored += 1;
-                    report.delivered(&record, index);
+                    report.delivered(&record, judged.reply().locate(record_id));
                     self.stats.count_delivered(&record, encoded);
                     continue;
                 }
-                Verdict::Failed { code, may_be_stored, .. } => {
+                Verdict::Failed { code, message, may_be_stored } => {
                     record.may_be_stored |= may_be_stored;
-                    Class::of_entry(code)
+                    let message = message.map(|message| judged.reply().locate(message));
+                    (Class::of_entry(code), Some(judged.reply().locate(code)), message)
                 }
-                Verdict::Unknown => Class::Unknown,
+                Verdict::Unknown => (Class::Unknown, None, None),
             };
             throttled += usize::from(class == Class::Throttled);
             self.stats.count_attempts(class, 1);
-            self.place(record, encoded, class, Last::Entry(index, class), &retry, &mut report);
+            let last = Last::Entry { class, code, message };
+            self.place(record, encoded, class, last, &retry, &mut report);
         }
-        self.stats.count_anomalies(&judged);
-        report.set_judged(judged);
+        let anomalies = judged.anomalies();
+        self.stats.count_anomalies(anomalies);
+        report.set_answer(self.scratch.recycle(judged.into_reply()), anomalies);
         self.adapt(load.batch().len(), stored, throttled, &retry);
         self.backlog.recycle(load.into_storage());
         self.publish(report);
@@ -367,8 +373,7 @@ impl Stats {
         }
     }
 
-    fn count_anomalies(&mut self, judged: &Judged) {
-        let anomalies = judged.anomalies();
+    fn count_anomalies(&mut self, anomalies: Anomalies) {
         self.replies_inconsistent_count += u64::from(anomalies.inconsistent_count);
         self.replies_duplicate_id += u64::from(anomalies.duplicate_id);
     }

@@ -7,8 +7,9 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::json::{Scratch, Value};
+use super::json::Value;
 use super::response::Response;
+use super::scratch::Scratch;
 
 /// The longest error body that is looked into; the service's own have some hundred bytes.
 const BODY_BYTES_MAX: usize = 64 * 1_024;
@@ -50,7 +51,7 @@ impl Fault {
         let mut body = response.into_body();
         let mut said = Said::default();
         if !encoded && body.len() <= BODY_BYTES_MAX {
-            said = scratch.read(&mut body, Said::read).unwrap_or_default();
+            said = scratch.parser.read(&mut body, Said::read).unwrap_or_default();
         }
         Self { status, code: header.or(said.code), message: said.message, request_id, retry_after }
     }

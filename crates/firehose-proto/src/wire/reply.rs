@@ -1,12 +1,19 @@
 //! Answers of success: what the service says of each record, before anyone believes it.
 //!
-//! Reading is strict about the shape, so that nothing is guessed: a duplicate of a known member, a
-//! list that is not there or an answer that is no object is an error. What a single entry says is
-//! kept as it is, also where it makes no sense; [`judge`](crate::judge) decides what it is worth.
+//! Answers of the shape that the service really gives are read by `usual`, all others by `strict`;
+//! both say the same of what both can read. What a single entry says is kept as it is, also where it
+//! makes no sense; [`judge`](crate::judge) decides what it is worth.
+
+mod strict;
+mod usual;
 
 use core::fmt;
 
-use super::json::{NotJson, Scratch, Span, Value};
+use super::json::{NotJson, Value};
+use super::scratch::Scratch;
+use super::span::Span;
+
+use strict::Kept;
 
 /// An answer to `PutRecordBatch` or `PutRecord`, owning its bytes.
 ///
@@ -27,36 +34,53 @@ use super::json::{NotJson, Scratch, Span, Value};
 /// ```
 #[derive(Clone)]
 pub struct Reply {
-    body: Vec<u8>,
+    /// What the spans of the entries are parts of.
+    text: String,
     entries: Vec<EntrySpans>,
-    failed_put_count: Option<u64>,
-    encrypted: Option<bool>,
+    head: Head,
 }
 
 impl Reply {
-    /// Reads the answer to a `PutRecordBatch` of `records` records, in place (R5, R6, R7).
+    /// Reads the answer to a `PutRecordBatch` of `records` records (R5, R6, R7).
     ///
     /// # Errors
     ///
     /// [`ReplyError`] if the bytes are not an answer, or if it has more entries than there were
     /// records.
-    pub fn parse(
-        mut body: Vec<u8>,
-        records: usize,
-        scratch: &mut Scratch,
-    ) -> Result<Self, ReplyError> {
-        let head = scratch.read(&mut body, |root| read_batch(root, records))??;
-        Ok(head.with_body(body))
+    pub fn parse(body: Vec<u8>, records: usize, scratch: &mut Scratch) -> Result<Self, ReplyError> {
+        let mut entries = core::mem::take(&mut scratch.entries);
+        let body = match String::from_utf8(body) {
+            Ok(text) => match usual::read(&text, records, &mut entries) {
+                Some(head) => return Ok(Self { text, entries, head }),
+                None => text.into_bytes(),
+            },
+            Err(error) => error.into_bytes(),
+        };
+        Self::parse_strictly(body, entries, scratch, |root, kept| {
+            strict::read_batch(root, records, kept)
+        })
     }
 
-    /// Reads the answer to a `PutRecord`, in place, as an answer with one entry.
+    /// Reads the answer to a `PutRecord`, as an answer with one entry.
     ///
     /// # Errors
     ///
     /// [`ReplyError`] if the bytes are not an answer.
-    pub fn parse_put_record(mut body: Vec<u8>, scratch: &mut Scratch) -> Result<Self, ReplyError> {
-        let head = scratch.read(&mut body, read_single)??;
-        Ok(head.with_body(body))
+    pub fn parse_put_record(body: Vec<u8>, scratch: &mut Scratch) -> Result<Self, ReplyError> {
+        let entries = core::mem::take(&mut scratch.entries);
+        Self::parse_strictly(body, entries, scratch, strict::read_single)
+    }
+
+    fn parse_strictly(
+        mut body: Vec<u8>,
+        mut entries: Vec<EntrySpans>,
+        scratch: &mut Scratch,
+        read: impl FnOnce(Value<'_>, &mut Kept) -> Result<Head, ReplyError>,
+    ) -> Result<Self, ReplyError> {
+        entries.clear();
+        let mut kept = Kept { text: String::new(), entries };
+        let head = scratch.parser.read(&mut body, |root| read(root, &mut kept))??;
+        Ok(Self { text: kept.text, entries: kept.entries, head })
     }
 
     /// Returns the number of entries.
@@ -71,24 +95,49 @@ impl Reply {
 
     /// Returns what the answer says of each record, in the order of the request.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = Entry<'_>> {
-        self.entries.iter().map(|entry| entry.show(&self.body))
+        self.entries.iter().map(|entry| entry.show(&self.text))
     }
 
     /// Returns what the answer says of the record at `index`, counted from 0.
     pub fn entry(&self, index: usize) -> Option<Entry<'_>> {
-        Some(self.entries.get(index)?.show(&self.body))
+        Some(self.entries.get(index)?.show(&self.text))
+    }
+
+    /// Returns the identifier in each entry, in the order of the request.
+    pub(crate) fn record_ids(&self) -> impl ExactSizeIterator<Item = Field<'_>> {
+        self.entries.iter().map(|entry| entry.record_id.show(&self.text))
+    }
+
+    /// Returns the identifier in the entry at `index`.
+    pub(crate) fn record_id(&self, index: usize) -> Option<Field<'_>> {
+        Some(self.entries.get(index)?.record_id.show(&self.text))
+    }
+
+    /// Returns the number of entries with an error.
+    pub(crate) fn errors(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.error_code != FieldSpan::ABSENT).count()
+    }
+
+    /// Finds where in the answer's text a part of it lies that an entry showed.
+    pub(crate) fn locate(&self, part: &str) -> Span {
+        Span::of(part, &self.text).unwrap_or_default()
+    }
+
+    /// Takes the answer apart into the text that spans are found in, and memory for other answers.
+    pub(super) fn into_parts(self) -> (String, Vec<EntrySpans>) {
+        (self.text, self.entries)
     }
 
     /// Returns `FailedPutCount`, if it is a whole number that is not negative.
     ///
     /// It is what the service counted, not the truth: look at the entries.
     pub fn failed_put_count(&self) -> Option<u64> {
-        self.failed_put_count
+        self.head.failed_put_count
     }
 
     /// Returns `Encrypted`: whether the stream's server-side encryption was on (R16).
     pub fn encrypted(&self) -> Option<bool> {
-        self.encrypted
+        self.head.encrypted
     }
 }
 
@@ -96,8 +145,8 @@ impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")
             .field("entries", &self.entries.len())
-            .field("failed_put_count", &self.failed_put_count)
-            .field("encrypted", &self.encrypted)
+            .field("failed_put_count", &self.head.failed_put_count)
+            .field("encrypted", &self.head.encrypted)
             .finish_non_exhaustive()
     }
 }
@@ -203,140 +252,34 @@ impl From<NotJson> for ReplyError {
     }
 }
 
-/// An answer without its bytes.
-#[derive(Default)]
+/// What an answer says beside its entries.
+#[derive(Clone, Copy, Default)]
 struct Head {
-    entries: Vec<EntrySpans>,
     failed_put_count: Option<u64>,
     encrypted: Option<bool>,
 }
 
-impl Head {
-    fn with_body(self, body: Vec<u8>) -> Reply {
-        let Self { entries, failed_put_count, encrypted } = self;
-        Reply { body, entries, failed_put_count, encrypted }
-    }
-}
-
-fn read_batch(root: Value<'_>, records: usize) -> Result<Head, ReplyError> {
-    let mut count = Once::new("FailedPutCount");
-    let mut encrypted = Once::new("Encrypted");
-    let mut results = Once::new("RequestResponses");
-    for (key, value) in root.members().ok_or(ReplyError::NotObject)? {
-        match key {
-            "Encrypted" => encrypted.set(value)?,
-            "FailedPutCount" => count.set(value)?,
-            "RequestResponses" => results.set(value)?,
-            _ => {}
-        }
-    }
-    let list = results.value.ok_or(ReplyError::MissingEntries)?;
-    let len = list.array_len().ok_or(ReplyError::MissingEntries)?;
-    if len > records && !canary!("accept_long_list") {
-        return Err(ReplyError::TooManyEntries { entries: len, records });
-    }
-    let mut entries = Vec::with_capacity(len);
-    for element in list.elements() {
-        entries.push(EntrySpans::read(element)?);
-    }
-    Ok(Head {
-        entries,
-        failed_put_count: count.value.and_then(Value::as_u64),
-        encrypted: encrypted.value.and_then(Value::as_bool),
-    })
-}
-
-fn read_single(root: Value<'_>) -> Result<Head, ReplyError> {
-    let mut encrypted = Once::new("Encrypted");
-    for (key, value) in root.members().ok_or(ReplyError::NotObject)? {
-        if key == "Encrypted" {
-            encrypted.set(value)?;
-        }
-    }
-    let entry = EntrySpans::read(root)?;
-    if entry.record_id == FieldSpan::Absent {
-        return Err(ReplyError::MissingEntries);
-    }
-    Ok(Head {
-        entries: vec![entry],
-        failed_put_count: Some(0),
-        encrypted: encrypted.value.and_then(Value::as_bool),
-    })
-}
-
-/// A member that may be there once.
-struct Once<'a> {
-    name: &'static str,
-    value: Option<Value<'a>>,
-}
-
-impl<'a> Once<'a> {
-    fn new(name: &'static str) -> Self {
-        Self { name, value: None }
-    }
-
-    fn set(&mut self, value: Value<'a>) -> Result<(), ReplyError> {
-        match self.value.replace(value) {
-            None => Ok(()),
-            Some(_) => Err(ReplyError::DuplicateMember { name: self.name }),
-        }
-    }
-
-    fn text(&self) -> FieldSpan {
-        match self.value {
-            None => FieldSpan::Absent,
-            Some(value) if value.is_null() => FieldSpan::Absent,
-            Some(value) => value.as_span().map_or(FieldSpan::Malformed, FieldSpan::Text),
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct EntrySpans {
+/// What an entry says, as parts of the answer's text.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) struct EntrySpans {
     record_id: FieldSpan,
     error_code: FieldSpan,
     error_message: FieldSpan,
 }
 
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum FieldSpan {
-    Absent,
-    Malformed,
-    Text(Span),
-}
-
 impl EntrySpans {
-    const MALFORMED: Self = Self {
-        record_id: FieldSpan::Malformed,
-        error_code: FieldSpan::Malformed,
-        error_message: FieldSpan::Malformed,
-    };
+    const ABSENT: Self = Self::of(FieldSpan::ABSENT);
+    const MALFORMED: Self = Self::of(FieldSpan::MALFORMED);
 
-    fn read(element: Value<'_>) -> Result<Self, ReplyError> {
-        let Some(members) = element.members() else { return Ok(Self::MALFORMED) };
-        let mut record_id = Once::new("RecordId");
-        let mut error_code = Once::new("ErrorCode");
-        let mut error_message = Once::new("ErrorMessage");
-        for (key, value) in members {
-            match key {
-                "ErrorCode" => error_code.set(value)?,
-                "ErrorMessage" => error_message.set(value)?,
-                "RecordId" => record_id.set(value)?,
-                _ => {}
-            }
-        }
-        Ok(Self {
-            record_id: record_id.text(),
-            error_code: error_code.text(),
-            error_message: error_message.text(),
-        })
+    const fn of(field: FieldSpan) -> Self {
+        Self { record_id: field, error_code: field, error_message: field }
     }
 
-    fn show<'a>(&self, body: &'a [u8]) -> Entry<'a> {
+    fn show<'a>(&self, text: &'a str) -> Entry<'a> {
         Entry {
-            record_id: self.record_id.show(body),
-            error_code: self.error_code.show(body),
-            error_message: match self.error_message.show(body) {
+            record_id: self.record_id.show(text),
+            error_code: self.error_code.show(text),
+            error_message: match self.error_message.show(text) {
                 Field::Text(text) => Some(text),
                 Field::Absent | Field::Malformed => None,
             },
@@ -344,12 +287,20 @@ impl EntrySpans {
     }
 }
 
+/// A [`Field`] as a part of the answer's text. Two spans that no text has stand for the others: that
+/// makes an entry small, and most entries are only looked at for what is absent.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) struct FieldSpan(Span);
+
 impl FieldSpan {
-    fn show(self, body: &[u8]) -> Field<'_> {
+    const ABSENT: Self = Self(Span::NOWHERE);
+    const MALFORMED: Self = Self(Span::NOT_TEXT);
+
+    fn show(self, text: &str) -> Field<'_> {
         match self {
-            Self::Absent => Field::Absent,
-            Self::Malformed => Field::Malformed,
-            Self::Text(span) => Field::Text(span.text(body)),
+            Self::ABSENT => Field::Absent,
+            Self::MALFORMED => Field::Malformed,
+            Self(span) => Field::Text(span.of_text(text)),
         }
     }
 }

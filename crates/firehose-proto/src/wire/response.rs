@@ -101,6 +101,11 @@ impl Response {
         self.request_id.as_deref()
     }
 
+    /// Takes the value of `x-amzn-requestid` out.
+    pub(crate) fn take_request_id(&mut self) -> Option<Box<str>> {
+        self.request_id.take()
+    }
+
     /// Returns how long the service asks to wait: `x-amz-retry-after` in milliseconds, else
     /// `retry-after` in seconds. A date or a negative number counts as absent.
     pub fn retry_after(&self) -> Option<Duration> {
