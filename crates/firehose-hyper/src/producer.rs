@@ -354,6 +354,10 @@ impl Shared {
 
     /// Waits until `look` finds what it looks for.
     async fn when_changed<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+        // Most often it is there, and nothing has to be waited for.
+        if let Some(found) = look() {
+            return found;
+        }
         loop {
             let mut changed = core::pin::pin!(self.changed.notified());
             changed.as_mut().enable();

@@ -64,9 +64,13 @@ impl Batch {
     ///
     /// As [`add`](Self::add).
     pub fn add_parts(&mut self, parts: &[&[u8]]) -> Result<usize, AddError> {
-        let data_bytes = parts.iter().map(|part| part.len()).sum();
-        self.check(data_bytes)?;
-        Ok(self.append(data_bytes, |body| request::record(body, parts)))
+        self.add_data(Parts::new(parts))
+    }
+
+    #[inline]
+    pub(crate) fn add_data(&mut self, data: Parts<'_>) -> Result<usize, AddError> {
+        self.check(data.bytes)?;
+        Ok(self.append(data.bytes, |body| request::record(body, data.parts)))
     }
 
     /// Adds a record of another request as it is there, in base64, and returns its index.
@@ -95,6 +99,7 @@ impl Batch {
         if full && !self.spans.is_empty() { Err(AddError::Full) } else { Ok(()) }
     }
 
+    #[inline]
     fn append(&mut self, data_bytes: usize, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         let index = self.spans.len();
         if index > 0 {
@@ -136,6 +141,11 @@ impl Batch {
         self.data_bytes
     }
 
+    /// Returns the bytes of the body so far.
+    pub(crate) fn body_bytes(&self) -> usize {
+        self.body.len()
+    }
+
     /// Gives the storage back, empty.
     pub fn into_storage(self) -> Storage {
         let Self { mut body, mut spans, .. } = self;
@@ -161,6 +171,23 @@ impl fmt::Debug for Batch {
             .field("records", &self.spans.len())
             .field("data_bytes", &self.data_bytes)
             .finish_non_exhaustive()
+    }
+}
+
+/// The data of a record in parts, with the length that they have together.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts<'a> {
+    parts: &'a [&'a [u8]],
+    bytes: usize,
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn new(parts: &'a [&'a [u8]]) -> Self {
+        Self { parts, bytes: parts.iter().map(|part| part.len()).sum() }
+    }
+
+    pub(crate) fn bytes(self) -> usize {
+        self.bytes
     }
 }
 
@@ -300,6 +327,19 @@ impl fmt::Debug for Sealed {
 pub struct Storage {
     body: Vec<u8>,
     spans: Vec<Span>,
+}
+
+impl Storage {
+    /// Makes room for as many records and as many bytes of a body.
+    pub(crate) fn reserve(&mut self, records: usize, body_bytes: usize) {
+        self.spans.reserve(records);
+        self.body.reserve(body_bytes);
+    }
+
+    /// Returns the memory that it takes up.
+    pub(crate) fn bytes(&self) -> usize {
+        self.body.capacity() + self.spans.capacity() * size_of::<Span>()
+    }
 }
 
 impl fmt::Debug for Storage {

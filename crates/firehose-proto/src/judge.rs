@@ -8,8 +8,8 @@ use core::cmp::Ordering;
 use core::fmt;
 
 use crate::wire::fault::Fault;
-use crate::wire::reply::{Entry, Field, Reply, ReplyError};
-use crate::wire::{INTERNAL_FAILURE, Response, Scratch};
+use crate::wire::reply::{EntrySpans, Reply, ReplyError};
+use crate::wire::{INTERNAL_FAILURE, Response, Scratch, Span};
 
 /// What an answer is worth.
 ///
@@ -132,15 +132,22 @@ pub struct Judged {
 impl Judged {
     /// Returns the verdict on the record at `index`, counted from 0; beyond the last it is unknown.
     pub fn verdict(&self, index: usize) -> Verdict<'_> {
-        self.reply.entry(index).map_or(Verdict::Unknown, Verdict::of)
+        let text = self.reply.text();
+        let entry = self.reply.spans().get(index);
+        entry.map_or(Verdict::Unknown, |entry| VerdictSpans::of(entry, text).show(text))
     }
 
     /// Returns the verdicts in the order of the request.
     pub fn verdicts(&self) -> impl ExactSizeIterator<Item = Verdict<'_>> {
+        self.verdict_spans().map(|verdict| verdict.show(self.reply.text()))
+    }
+
+    /// Returns the verdicts in the order of the request, as parts of the reply's text.
+    pub(crate) fn verdict_spans(&self) -> impl ExactSizeIterator<Item = VerdictSpans> {
         let trusts = canary!("trust_failed_put_count") && self.reply.failed_put_count() == Some(0);
-        self.reply.entries().map(move |entry| match trusts {
-            true => Verdict::Stored { record_id: "" },
-            false => Verdict::of(entry),
+        self.reply.spans().iter().map(move |entry| match trusts {
+            true => VerdictSpans::Stored { record_id: Span::default() },
+            false => VerdictSpans::of(entry, self.reply.text()),
         })
     }
 
@@ -193,25 +200,46 @@ pub enum Verdict<'a> {
     Unknown,
 }
 
-impl<'a> Verdict<'a> {
+/// A verdict whose texts are parts of the answer's.
+#[derive(Clone, Copy)]
+pub(crate) enum VerdictSpans {
+    Failed { code: Span, message: Option<Span>, may_be_stored: bool },
+    Stored { record_id: Span },
+    Unknown,
+}
+
+impl VerdictSpans {
     /// Judges one entry.
-    fn of(entry: Entry<'a>) -> Self {
-        match (entry.error_code, entry.record_id) {
-            (Field::Absent, Field::Text(record_id))
-                if !record_id.is_empty() || canary!("empty_id_stored") =>
+    #[inline]
+    fn of(entry: &EntrySpans, text: &str) -> Self {
+        let (code, record_id) = (entry.error_code.text(), entry.record_id.text());
+        match (code, record_id) {
+            (None, Some(record_id))
+                if entry.error_code.is_absent()
+                    && (!record_id.is_empty() || canary!("empty_id_stored")) =>
             {
                 Self::Stored { record_id }
             }
-            (_, Field::Text(record_id)) if canary!("error_with_id_stored") => {
-                Self::Stored { record_id }
+            (_, Some(record_id)) if canary!("error_with_id_stored") => Self::Stored { record_id },
+            (Some(code), _) if !code.is_empty() => {
+                let has_id = !entry.record_id.is_absent() && !record_id.is_some_and(Span::is_empty);
+                let may_be_stored = has_id || code.of(text) == INTERNAL_FAILURE;
+                Self::Failed { code, message: entry.error_message.text(), may_be_stored }
             }
-            (Field::Text(code), record_id) if !code.is_empty() => Self::Failed {
-                code,
-                message: entry.error_message,
-                may_be_stored: code == INTERNAL_FAILURE
-                    || !matches!(record_id, Field::Absent | Field::Text("")),
-            },
             _ => Self::Unknown,
+        }
+    }
+
+    #[inline]
+    fn show(self, text: &str) -> Verdict<'_> {
+        match self {
+            Self::Failed { code, message, may_be_stored } => Verdict::Failed {
+                code: code.of(text),
+                message: message.map(|message| message.of(text)),
+                may_be_stored,
+            },
+            Self::Stored { record_id } => Verdict::Stored { record_id: record_id.of(text) },
+            Self::Unknown => Verdict::Unknown,
         }
     }
 }
@@ -258,15 +286,15 @@ struct Slot {
 fn has_duplicate_id(reply: &Reply) -> bool {
     let mut table = [Slot { number: 0, tag: 0 }; SLOTS];
     let mut steps = 0;
-    for (number, id) in (1..).zip(reply.record_ids().take(SLOTS / 2)) {
-        let Field::Text(id) = id else { continue };
+    for (number, entry) in (1..).zip(reply.spans().iter().take(SLOTS / 2)) {
+        let id = id_of(entry, reply);
         if id.is_empty() {
             continue;
         }
         let (mut at, tag) = hash(id);
         while table[at].number > 0 {
-            let earlier = usize::from(table[at].number - 1);
-            if table[at].tag == tag && reply.record_id(earlier) == Some(Field::Text(id)) {
+            let earlier = reply.spans().get(usize::from(table[at].number) - 1);
+            if table[at].tag == tag && earlier.is_some_and(|earlier| id_of(earlier, reply) == id) {
                 return true;
             }
             at = (at + 1) % SLOTS;
@@ -283,13 +311,16 @@ fn has_duplicate_id(reply: &Reply) -> bool {
 /// Sorts the identifiers: for those that were made to meet in the table above.
 fn has_duplicate_among_sorted(reply: &Reply) -> bool {
     let mut ids = [""; SLOTS / 2];
-    for (slot, id) in ids.iter_mut().zip(reply.record_ids()) {
-        if let Field::Text(id) = id {
-            *slot = id;
-        }
+    for (slot, entry) in ids.iter_mut().zip(reply.spans()) {
+        *slot = id_of(entry, reply);
     }
     ids.sort_unstable();
     ids.windows(2).any(|pair| !pair[0].is_empty() && pair[0] == pair[1])
+}
+
+/// Returns the identifier in an entry, empty where there is none.
+fn id_of<'a>(entry: &EntrySpans, reply: &'a Reply) -> &'a str {
+    entry.record_id.text().map_or("", |id| id.of(reply.text()))
 }
 
 /// A cheap hash of an identifier's last 8 bytes, where those of one answer differ: a slot, and a tag.

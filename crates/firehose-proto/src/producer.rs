@@ -17,6 +17,7 @@
 
 mod backlog;
 mod config;
+mod in_flight;
 mod load;
 mod output;
 mod report;
@@ -25,7 +26,7 @@ mod stats;
 mod throttling;
 mod window;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use core::fmt;
 use core::time::Duration;
@@ -36,13 +37,15 @@ pub use report::{Cause, Outcome, Report, Settled, Why};
 pub use stats::Stats;
 pub use throttling::Throttling;
 
+use crate::batch::Parts;
 use crate::ids::{RequestId, Ticket};
 use crate::retry::{Failure, Jitter};
 use crate::time::Instant;
 use crate::wire::{Response, Scratch};
 
 use backlog::Backlog;
-use load::{Load, Pending, SealedLoad, held_bytes};
+use in_flight::InFlight;
+use load::{Load, Pending, held_bytes};
 use throttling::ThrottleWatch;
 use window::Window;
 
@@ -85,7 +88,7 @@ pub struct Producer {
     now: Instant,
     phase: Phase,
     backlog: Backlog,
-    in_flight: BTreeMap<RequestId, Exchange>,
+    in_flight: InFlight,
     window: Window,
     throttle: ThrottleWatch,
     jitter: Jitter,
@@ -96,6 +99,8 @@ pub struct Producer {
     events: VecDeque<Event>,
     transmits: VecDeque<Transmit>,
     stats: Stats,
+    /// When something is to be done next: as of the last time that all was done that could be.
+    deadline: Option<(Instant, Deadline)>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -110,13 +115,6 @@ enum Phase {
     Closed,
 }
 
-/// A request that was handed out.
-struct Exchange {
-    load: SealedLoad,
-    /// From then on nobody waits for the answer.
-    cancel_at: Instant,
-}
-
 impl Producer {
     /// Makes a producer. `seed` decides the random part of its waits.
     pub fn new(now: Instant, config: Config, seed: u64) -> Self {
@@ -124,7 +122,7 @@ impl Producer {
             now,
             phase: Phase::Open,
             backlog: Backlog::new(config.stream().clone(), config.limits(), config.linger()),
-            in_flight: BTreeMap::new(),
+            in_flight: InFlight::default(),
             window: Window::new(config.in_flight_max()),
             throttle: ThrottleWatch::new(config.throttle_notice()),
             jitter: Jitter::new(seed),
@@ -135,6 +133,7 @@ impl Producer {
             events: VecDeque::new(),
             transmits: VecDeque::new(),
             stats: Stats::default(),
+            deadline: None,
             config,
         }
     }
@@ -156,8 +155,8 @@ impl Producer {
     /// As [`push`](Self::push).
     pub fn push_parts(&mut self, now: Instant, parts: &[&[u8]]) -> Result<Ticket, PushError> {
         self.now = self.now.max(now);
-        let data_bytes = parts.iter().map(|part| part.len()).sum();
-        let held = self.check_push(data_bytes)?;
+        let data = Parts::new(parts);
+        let held = self.check_push(data.bytes())?;
         let ticket = self.next_ticket;
         self.next_ticket = ticket.next();
         let record = Pending {
@@ -169,12 +168,14 @@ impl Producer {
             renewed: false,
             last: None,
         };
-        self.backlog.push(record, parts);
+        let may_be_due = self.backlog.push(record, data);
         self.stats.records_accepted += 1;
-        self.stats.bytes_accepted += data_bytes as u64;
+        self.stats.bytes_accepted += data.bytes() as u64;
         self.stats.records_undecided += 1;
         self.stats.bytes_held += held;
-        self.advance();
+        if may_be_due || self.deadline.is_some_and(|(at, _)| at <= self.now) {
+            self.advance();
+        }
         Ok(ticket)
     }
 
@@ -240,11 +241,10 @@ impl Producer {
         response: Response,
     ) -> Result<(), UnknownRequest> {
         self.now = self.now.max(now);
-        if canary!("late_answer_taken") && !self.in_flight.contains_key(&id) {
-            return Ok(());
-        }
-        let exchange = self.in_flight.remove(&id).ok_or(UnknownRequest { id })?;
-        self.settle_response(id, exchange.load, response);
+        let Some(load) = self.in_flight.remove(id) else {
+            return if canary!("late_answer_taken") { Ok(()) } else { Err(UnknownRequest { id }) };
+        };
+        self.settle_response(id, load, response);
         self.advance();
         Ok(())
     }
@@ -261,8 +261,8 @@ impl Producer {
         failure: Failure,
     ) -> Result<(), UnknownRequest> {
         self.now = self.now.max(now);
-        let exchange = self.in_flight.remove(&id).ok_or(UnknownRequest { id })?;
-        self.settle_failure(id, exchange.load, failure);
+        let load = self.in_flight.remove(id).ok_or(UnknownRequest { id })?;
+        self.settle_failure(id, load, failure);
         self.advance();
         Ok(())
     }
@@ -270,18 +270,11 @@ impl Producer {
     /// Lets time pass.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        while let Some(id) = self.overdue() {
-            if let Some(exchange) = self.in_flight.remove(&id) {
-                let failure = self.cancel(id);
-                self.settle_failure(id, exchange.load, failure);
-            }
+        while let Some((id, load)) = self.in_flight.remove_overdue(self.now) {
+            let failure = self.cancel(id);
+            self.settle_failure(id, load, failure);
         }
         self.advance();
-    }
-
-    fn overdue(&self) -> Option<RequestId> {
-        let now = self.now;
-        self.in_flight.iter().find(|(_, exchange)| exchange.cancel_at <= now).map(|(id, _)| *id)
     }
 
     /// Takes a request back that is still waiting to be handed out, or asks to stop it.
@@ -310,15 +303,7 @@ impl Producer {
 
     /// Returns when the producer wants [`handle_timeout`](Self::handle_timeout) called, and why.
     pub fn deadline(&self) -> Option<(Instant, Deadline)> {
-        let request = self.in_flight.values().map(|exchange| exchange.cancel_at).min();
-        let send = (self.in_flight.len() < self.window.requests())
-            .then(|| self.backlog.ready_at())
-            .flatten()
-            .map(|at| at.max(self.window.paused_until()));
-        let expiry = Some(self.backlog.expires_first()).filter(|at| *at < Instant::FAR_FUTURE);
-        let deadlines =
-            [(request, Deadline::Request), (send, Deadline::Send), (expiry, Deadline::Expiry)];
-        deadlines.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)
+        self.deadline
     }
 
     /// Returns whether [`poll_output`](Self::poll_output) would give anything but
@@ -329,8 +314,7 @@ impl Producer {
 
     /// Returns the oldest record that has no outcome yet: all before it are settled.
     pub fn oldest_undecided(&self) -> Option<Ticket> {
-        let in_flight = self.in_flight.values().flat_map(|exchange| exchange.load.tickets());
-        self.backlog.tickets().chain(in_flight).min()
+        self.backlog.tickets().chain(self.in_flight.tickets()).min()
     }
 
     /// Returns what was counted so far.
@@ -363,6 +347,19 @@ impl Producer {
             self.phase = Phase::Closed;
             self.events.push_back(Event::Closed);
         }
+        self.deadline = self.next_deadline();
+    }
+
+    fn next_deadline(&self) -> Option<(Instant, Deadline)> {
+        let request = self.in_flight.cancel_first_at();
+        let send = (self.in_flight.len() < self.window.requests())
+            .then(|| self.backlog.ready_at())
+            .flatten()
+            .map(|at| at.max(self.window.paused_until()));
+        let expiry = Some(self.backlog.expires_first()).filter(|at| *at < Instant::FAR_FUTURE);
+        let deadlines =
+            [(request, Deadline::Request), (send, Deadline::Send), (expiry, Deadline::Expiry)];
+        deadlines.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)
     }
 
     fn transmit(&mut self, load: Load) {
@@ -377,7 +374,7 @@ impl Producer {
         self.stats.attempts += records as u64;
         let deadline = self.now + self.config.request_timeout();
         self.transmits.push_back(Transmit { id, body, records, attempt, deadline });
-        self.in_flight.insert(id, Exchange { load, cancel_at: deadline + CANCEL_GRACE });
+        self.in_flight.push(id, load, deadline + CANCEL_GRACE);
     }
 }
 

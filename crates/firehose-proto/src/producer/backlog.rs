@@ -4,29 +4,31 @@
 //! possible, such a load as it is; where records go again, it begins with those and is filled up
 //! with fresh ones, copied from the front of the oldest load.
 
+mod fresh;
+mod pool;
+
 use std::collections::VecDeque;
 
 use core::time::Duration;
 
-use super::load::{Load, LoadStorage, Pending, SealedLoad, Take};
-use crate::batch::Encoded;
+use super::load::{Load, LoadSize, LoadStorage, Pending, SealedLoad, Take};
+use crate::batch::{Encoded, Parts};
 use crate::ids::{StreamName, Ticket};
 use crate::limits::Limits;
 use crate::time::Instant;
 
-/// The empty loads whose memory is kept for use again.
-const SPARE_MAX: usize = 8;
+use fresh::Fresh;
+use pool::LoadPool;
 
 pub(super) struct Backlog {
-    stream: StreamName,
     limits: Limits,
     linger: Duration,
-    fresh: VecDeque<Load>,
+    fresh: Fresh,
     /// Sorted by when they may go.
     again: VecDeque<Again>,
     /// Fresh records before this one go without waiting for others.
     flush_before: Ticket,
-    spare: Vec<LoadStorage>,
+    pool: LoadPool,
 }
 
 /// Records that go again at the same instant.
@@ -38,27 +40,22 @@ struct Again {
 impl Backlog {
     pub(super) fn new(stream: StreamName, limits: Limits, linger: Duration) -> Self {
         Self {
-            stream,
             limits,
             linger,
-            fresh: VecDeque::new(),
+            fresh: Fresh::default(),
             again: VecDeque::new(),
             flush_before: Ticket::from_number(0),
-            spare: Vec::new(),
+            pool: LoadPool::new(stream),
         }
     }
 
-    /// Takes a new record, whose size was checked.
-    pub(super) fn push(&mut self, record: Pending, parts: &[&[u8]]) {
-        if let Some(load) = self.fresh.back_mut() {
-            if load.push(record, parts) {
-                return;
-            }
-            load.close();
-        }
-        let mut load = self.open();
-        load.push(record, parts);
-        self.fresh.push_back(load);
+    /// Takes a new record, whose size was checked. Returns whether [`ready_at`](Self::ready_at) or
+    /// [`expires_first`](Self::expires_first) may have changed.
+    #[inline]
+    pub(super) fn push(&mut self, record: Pending, data: Parts<'_>) -> bool {
+        let (pool, limits) = (&mut self.pool, self.limits);
+        let was_opened = self.fresh.push(record, data, |size| pool.open(limits, size));
+        was_opened || self.fresh.has_just_filled(limits, data.bytes())
     }
 
     /// Takes a record that goes again, not before `due`.
@@ -134,24 +131,14 @@ impl Backlog {
             }
             self.drop_front_again();
         }
-        while let Some(load) = self.fresh.front_mut() {
-            load.move_into(target);
-            if load.len() > 0 {
-                return;
-            }
-            self.drop_front_fresh();
+        while let Some(storage) = self.fresh.move_into(target) {
+            self.pool.recycle(storage);
         }
     }
 
     fn drop_front_again(&mut self) {
         if let Some(again) = self.again.pop_front() {
             self.recycle(again.load.into_storage());
-        }
-    }
-
-    fn drop_front_fresh(&mut self) {
-        if let Some(load) = self.fresh.pop_front() {
-            self.recycle(load.into_storage());
         }
     }
 
@@ -164,47 +151,31 @@ impl Backlog {
     /// Fresh records go when they fill a request, when they are flushed, and when the oldest has
     /// waited long enough.
     fn fresh_ready_at(&self) -> Option<Instant> {
-        let oldest = self.fresh.front()?.oldest()?;
-        if oldest.ticket < self.flush_before || self.fills_a_request() {
+        let oldest = self.fresh.oldest()?;
+        if oldest.ticket < self.flush_before || self.fresh.fills_a_request(self.limits) {
             return Some(oldest.pushed_at);
         }
         Some(oldest.pushed_at + self.linger)
     }
 
-    fn fills_a_request(&self) -> bool {
-        let (mut records, mut data_bytes) = (0, 0);
-        for (index, load) in self.fresh.iter().enumerate() {
-            if index == 0 && load.is_full() {
-                return true;
-            }
-            records += load.len();
-            data_bytes += load.data_bytes();
-            if records >= self.limits.records_max() || data_bytes >= self.limits.request_bytes_max()
-            {
-                return true;
-            }
-        }
-        false
-    }
-
     /// Returns all records that wait, in no order.
     pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> {
         let again = self.again.iter().flat_map(|again| again.load.tickets());
-        self.fresh.iter().flat_map(Load::tickets).chain(again)
+        self.fresh.tickets().chain(again)
     }
 
     /// Returns an instant before which no waiting record expires.
     pub(super) fn expires_first(&self) -> Instant {
-        let fresh = self.fresh.front().map(Load::expires_first);
         let again = self.again.iter().map(|again| again.load.expires_first());
-        again.chain(fresh).min().unwrap_or(Instant::FAR_FUTURE)
+        again.fold(self.fresh.expires_first(), Instant::min)
     }
 
     /// Takes out the records that may not be sent any more at `now`.
     pub(super) fn expire(&mut self, now: Instant, take: &mut Take<'_>) {
-        for load in core::mem::take(&mut self.fresh) {
-            let left = self.without_expired(load, now, take);
-            self.fresh.extend(left);
+        for load in self.fresh.take() {
+            if let Some(left) = self.without_expired(load, now, take) {
+                self.fresh.push_back(left);
+            }
         }
         for Again { due, load } in core::mem::take(&mut self.again) {
             let left = self.without_expired(load, now, take);
@@ -222,8 +193,7 @@ impl Backlog {
         if load.expires_first() > now {
             return Some(load);
         }
-        let mut rest =
-            Load::new(&self.stream, Limits::default(), self.spare.pop().unwrap_or_default());
+        let mut rest = self.pool.open(Limits::default(), load.size());
         load.expire(now, &mut rest, take);
         rest.set_limits(self.limits);
         self.recycle(load.into_storage());
@@ -236,7 +206,7 @@ impl Backlog {
             load.drain(take);
             self.recycle(load.into_storage());
         }
-        for mut load in core::mem::take(&mut self.fresh) {
+        for mut load in self.fresh.take() {
             load.drain(take);
             self.recycle(load.into_storage());
         }
@@ -245,9 +215,7 @@ impl Backlog {
     /// Lowers the bounds so that a request of this shape, found too large, would be cut in two.
     pub(super) fn lower_limits(&mut self, request: &SealedLoad) {
         self.limits.lower_below(request.batch().len(), request.batch().data_bytes());
-        for load in &mut self.fresh {
-            load.set_limits(self.limits);
-        }
+        self.fresh.set_limits(self.limits);
         for again in &mut self.again {
             again.load.set_limits(self.limits);
         }
@@ -259,12 +227,10 @@ impl Backlog {
 
     /// Keeps memory for use again.
     pub(super) fn recycle(&mut self, storage: LoadStorage) {
-        if self.spare.len() < SPARE_MAX {
-            self.spare.push(storage);
-        }
+        self.pool.recycle(storage);
     }
 
     fn open(&mut self) -> Load {
-        Load::new(&self.stream, self.limits, self.spare.pop().unwrap_or_default())
+        self.pool.open(self.limits, LoadSize::default())
     }
 }

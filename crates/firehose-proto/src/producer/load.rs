@@ -1,6 +1,6 @@
 //! A batch together with what is known of each of its records.
 
-use crate::batch::{Batch, Encoded, Sealed, Storage};
+use crate::batch::{Batch, Encoded, Parts, Sealed, Storage};
 use crate::ids::{StreamName, Ticket};
 use crate::limits::Limits;
 use crate::retry::Class;
@@ -50,6 +50,27 @@ pub(super) struct LoadStorage {
     records: Vec<Pending>,
 }
 
+/// How much memory a load takes.
+#[derive(Clone, Copy, Default)]
+pub(super) struct LoadSize {
+    records: usize,
+    body_bytes: usize,
+}
+
+impl LoadStorage {
+    /// Makes room for a load of this size, or one that is slightly larger.
+    pub(super) fn reserve(&mut self, size: LoadSize) {
+        let LoadSize { records, body_bytes } = size;
+        self.batch.reserve(records, body_bytes + body_bytes / 16);
+        self.records.reserve(records);
+    }
+
+    /// Returns the memory that it takes up.
+    pub(super) fn bytes(&self) -> usize {
+        self.batch.bytes() + self.records.capacity() * size_of::<Pending>()
+    }
+}
+
 impl Load {
     pub(super) fn new(stream: &StreamName, limits: Limits, storage: LoadStorage) -> Self {
         Self {
@@ -63,8 +84,9 @@ impl Load {
     }
 
     /// Adds a new record, or says `false` if it does not fit.
-    pub(super) fn push(&mut self, record: Pending, parts: &[&[u8]]) -> bool {
-        self.batch.add_parts(parts).is_ok_and(|_| self.note(record))
+    #[inline]
+    pub(super) fn push(&mut self, record: Pending, data: Parts<'_>) -> bool {
+        self.batch.add_data(data).is_ok_and(|_| self.note(record))
     }
 
     /// Adds a record of another request, or says `false` if it does not fit.
@@ -72,6 +94,7 @@ impl Load {
         self.batch.add_encoded(encoded).is_ok_and(|_| self.note(record))
     }
 
+    #[inline]
     fn note(&mut self, record: Pending) -> bool {
         self.expires_first = self.expires_first.min(record.expires_at);
         self.records.push(record);
@@ -152,6 +175,11 @@ impl Load {
     /// Returns whether it is a request to which nothing can be added.
     pub(super) fn is_full(&self) -> bool {
         self.is_closed && self.is_whole()
+    }
+
+    /// Returns how much memory it takes, with what was moved out.
+    pub(super) fn size(&self) -> LoadSize {
+        LoadSize { records: self.records.len(), body_bytes: self.batch.body_bytes() }
     }
 
     /// Returns the number of records that are left.

@@ -198,7 +198,7 @@ impl<'a> Settled<'a> {
     pub fn outcome(&self) -> Outcome<'a> {
         match self.entry.fate {
             Fate::Delivered(id) => Outcome::Delivered {
-                record_id: id.of_text(&self.report.text),
+                record_id: id.of(&self.report.text),
                 may_be_duplicate: self.entry.is_doubtful,
             },
             Fate::Undelivered(index) => {
@@ -232,7 +232,7 @@ impl<'a> Settled<'a> {
     }
 
     fn cause(&self, last: Last) -> Option<Cause<'a>> {
-        let text = |span: Option<Span>| Some(span?.of_text(&self.report.text));
+        let text = |span: Option<Span>| Some(span?.of(&self.report.text));
         let fault = self.report.fault.as_ref();
         Some(match last {
             Last::Earlier(class) => Cause { class: class?, code: None, message: None },

@@ -9,7 +9,7 @@ use super::stats::Stats;
 use super::{Phase, Producer};
 use crate::batch::Encoded;
 use crate::ids::RequestId;
-use crate::judge::{Anomalies, Distrust, Judged, Judgement, Verdict};
+use crate::judge::{Anomalies, Distrust, Judged, Judgement, VerdictSpans};
 use crate::retry::{Class, Failure, Policy};
 use crate::time::Instant;
 use crate::wire::Response;
@@ -114,24 +114,24 @@ impl Producer {
         report.reserve(load.batch().len());
         let (mut stored, mut throttled) = (0, 0);
         let skipped = usize::from(canary!("off_by_one_index"));
-        for (verdict, (mut record, encoded)) in judged.verdicts().skip(skipped).zip(load.records())
-        {
+        let verdicts = judged.verdict_spans().skip(skipped);
+        for (verdict, (mut record, encoded)) in verdicts.zip(load.records()) {
             let (class, code, message) = match verdict {
-                Verdict::Stored { record_id } => {
+                VerdictSpans::Stored { record_id } => {
                     if canary!("resend_whole_batch") {
                         self.backlog.push_again(self.now, record, encoded);
                     }
                     stored += 1;
-                    report.delivered(&record, judged.reply().locate(record_id));
+                    report.delivered(&record, record_id);
                     self.stats.count_delivered(&record, encoded);
                     continue;
                 }
-                Verdict::Failed { code, message, may_be_stored } => {
+                VerdictSpans::Failed { code, message, may_be_stored } => {
                     record.may_be_stored |= may_be_stored;
-                    let message = message.map(|message| judged.reply().locate(message));
-                    (Class::of_entry(code), Some(judged.reply().locate(code)), message)
+                    let class = Class::of_entry(code.of(judged.reply().text()));
+                    (class, Some(code), message)
                 }
-                Verdict::Unknown => (Class::Unknown, None, None),
+                VerdictSpans::Unknown => (Class::Unknown, None, None),
             };
             throttled += usize::from(class == Class::Throttled);
             self.stats.count_attempts(class, 1);
@@ -140,7 +140,7 @@ impl Producer {
         }
         let anomalies = judged.anomalies();
         self.stats.count_anomalies(anomalies);
-        report.set_answer(self.scratch.recycle(judged.into_reply()), anomalies);
+        report.set_answer(self.scratch.recycle_entries(judged.into_reply()), anomalies);
         self.adapt(load.batch().len(), stored, throttled, &retry);
         self.backlog.recycle(load.into_storage());
         self.publish(report);
@@ -224,9 +224,9 @@ impl Producer {
     /// Gives up everything that is under way.
     pub(super) fn give_up_under_way(&mut self) {
         let mut report = Report::default();
-        for (id, exchange) in core::mem::take(&mut self.in_flight) {
+        while let Some((id, load)) = self.in_flight.remove_first() {
             let class = Class::of_failure(self.cancel(id));
-            for (mut record, encoded) in exchange.load.records() {
+            for (mut record, encoded) in load.records() {
                 record.may_be_stored |= class.may_be_stored();
                 report.undelivered(&record, Reason::Abandoned, Last::Request(class), encoded);
                 self.stats.count_undelivered(&record, Reason::Abandoned, encoded);

@@ -47,15 +47,18 @@ impl Reply {
     ///
     /// [`ReplyError`] if the bytes are not an answer, or if it has more entries than there were
     /// records.
-    pub fn parse(body: Vec<u8>, records: usize, scratch: &mut Scratch) -> Result<Self, ReplyError> {
+    pub fn parse(
+        mut body: Vec<u8>,
+        records: usize,
+        scratch: &mut Scratch,
+    ) -> Result<Self, ReplyError> {
         let mut entries = core::mem::take(&mut scratch.entries);
-        let body = match String::from_utf8(body) {
-            Ok(text) => match usual::read(&text, records, &mut entries) {
-                Some(head) => return Ok(Self { text, entries, head }),
-                None => text.into_bytes(),
-            },
-            Err(error) => error.into_bytes(),
-        };
+        if let Some(head) = usual::read(&body, records, &mut entries) {
+            match String::from_utf8(body) {
+                Ok(text) => return Ok(Self { text, entries, head }),
+                Err(error) => body = error.into_bytes(),
+            }
+        }
         Self::parse_strictly(body, entries, scratch, |root, kept| {
             strict::read_batch(root, records, kept)
         })
@@ -103,27 +106,22 @@ impl Reply {
         Some(self.entries.get(index)?.show(&self.text))
     }
 
-    /// Returns the identifier in each entry, in the order of the request.
-    pub(crate) fn record_ids(&self) -> impl ExactSizeIterator<Item = Field<'_>> {
-        self.entries.iter().map(|entry| entry.record_id.show(&self.text))
+    /// Returns what the answer says of each record, as parts of [`text`](Self::text).
+    pub(crate) fn spans(&self) -> &[EntrySpans] {
+        &self.entries
     }
 
-    /// Returns the identifier in the entry at `index`.
-    pub(crate) fn record_id(&self, index: usize) -> Option<Field<'_>> {
-        Some(self.entries.get(index)?.record_id.show(&self.text))
+    /// Returns the text in which identifiers, codes and messages lie.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// Returns the number of entries with an error.
     pub(crate) fn errors(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.error_code != FieldSpan::ABSENT).count()
+        self.entries.iter().filter(|entry| !entry.error_code.is_absent()).count()
     }
 
-    /// Finds where in the answer's text a part of it lies that an entry showed.
-    pub(crate) fn locate(&self, part: &str) -> Span {
-        Span::of(part, &self.text).unwrap_or_default()
-    }
-
-    /// Takes the answer apart into the text that spans are found in, and memory for other answers.
+    /// Takes the answer apart into its text, and memory for other answers.
     pub(super) fn into_parts(self) -> (String, Vec<EntrySpans>) {
         (self.text, self.entries)
     }
@@ -262,9 +260,9 @@ struct Head {
 /// What an entry says, as parts of the answer's text.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct EntrySpans {
-    record_id: FieldSpan,
-    error_code: FieldSpan,
-    error_message: FieldSpan,
+    pub(crate) record_id: FieldSpan,
+    pub(crate) error_code: FieldSpan,
+    pub(crate) error_message: FieldSpan,
 }
 
 impl EntrySpans {
@@ -275,6 +273,7 @@ impl EntrySpans {
         Self { record_id: field, error_code: field, error_message: field }
     }
 
+    #[inline]
     fn show<'a>(&self, text: &'a str) -> Entry<'a> {
         Entry {
             record_id: self.record_id.show(text),
@@ -296,11 +295,23 @@ impl FieldSpan {
     const ABSENT: Self = Self(Span::NOWHERE);
     const MALFORMED: Self = Self(Span::NOT_TEXT);
 
+    #[inline]
+    pub(crate) fn is_absent(self) -> bool {
+        self == Self::ABSENT
+    }
+
+    /// Returns where the text of the member lies, which may be empty.
+    #[inline]
+    pub(crate) fn text(self) -> Option<Span> {
+        Some(self.0).filter(|_| self != Self::ABSENT && self != Self::MALFORMED)
+    }
+
+    #[inline]
     fn show(self, text: &str) -> Field<'_> {
         match self {
             Self::ABSENT => Field::Absent,
             Self::MALFORMED => Field::Malformed,
-            Self(span) => Field::Text(span.of_text(text)),
+            Self(span) => Field::Text(span.of(text)),
         }
     }
 }

@@ -70,7 +70,10 @@ pub fn end(body: &mut Vec<u8>) {
 /// The parts are encoded as one: base64 strings are never joined (R14).
 pub fn record(body: &mut Vec<u8>, parts: &[&[u8]]) {
     body.extend_from_slice(RECORD);
-    data(body, parts);
+    match parts {
+        [whole] => STANDARD.encode_append(whole, body),
+        parts => data(body, parts),
+    }
     body.extend_from_slice(RECORD_END);
 }
 

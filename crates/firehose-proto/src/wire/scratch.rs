@@ -30,8 +30,13 @@ impl Scratch {
         Self { parser: Parser::new(), entries: Vec::new() }
     }
 
-    /// Takes the memory of an answer that is done with, and gives its text back.
-    pub fn recycle(&mut self, reply: Reply) -> String {
+    /// Takes the memory of an answer that is done with, and gives that of its body back.
+    pub fn recycle(&mut self, reply: Reply) -> Vec<u8> {
+        self.recycle_entries(reply).into_bytes()
+    }
+
+    /// As [`recycle`](Self::recycle), and keeps the text.
+    pub(crate) fn recycle_entries(&mut self, reply: Reply) -> String {
         let (text, entries) = reply.into_parts();
         self.entries = entries;
         text

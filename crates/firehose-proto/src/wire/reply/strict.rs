@@ -52,7 +52,7 @@ pub(super) fn read_single(root: Value<'_>, kept: &mut Kept) -> Result<Head, Repl
             encrypted.set(value)?;
         }
     }
-    if kept.entry(root)?.record_id == FieldSpan::ABSENT {
+    if kept.entry(root)?.record_id.is_absent() {
         return Err(ReplyError::MissingEntries);
     }
     Ok(Head { failed_put_count: Some(0), encrypted: encrypted.value.and_then(Value::as_bool) })

@@ -1,8 +1,8 @@
 //! Answers in the shape that the service really gives, read without building anything.
 //!
-//! That shape is JSON without white space, escapes, nulls and members that nobody knows. Whatever
-//! else it may be, this reader gives up on it and the strict one says what it is worth; where this
-//! one does not give up, both say the same.
+//! That shape is JSON without white space, escapes, nulls and members that nobody knows.
+//! Whatever else it may be, this reader gives up on it and the strict one says what it is worth;
+//! where this one does not give up, both say the same. Whether the answer is UTF-8 is not its matter.
 //!
 //! The identifiers of one answer are of one length, so their ends are not looked for but expected:
 //! one pass counts the quotes of the whole answer, and one that was jumped over is missing at the
@@ -32,12 +32,12 @@ const DIGITS_MAX: usize = 18;
 /// Reads the answer to a request of `records` records, if it has the usual shape.
 ///
 /// `entries` is memory to be used; what is in it afterwards means nothing if there is no answer.
-pub(super) fn read(text: &str, records: usize, entries: &mut Vec<EntrySpans>) -> Option<Head> {
+pub(super) fn read(body: &[u8], records: usize, entries: &mut Vec<EntrySpans>) -> Option<Head> {
     entries.clear();
-    let quotes = count_quotes(text.as_bytes())?;
-    let mut reader = Reader { text, at: 0, quotes: 0, id_bytes: 0 };
+    let quotes = count_quotes(body)?;
+    let mut reader = Reader { body, at: 0, quotes: 0, id_bytes: 0 };
     let head = reader.answer(records, entries)?;
-    (reader.at == text.len() && reader.quotes == quotes).then_some(head)
+    (reader.at == body.len() && reader.quotes == quotes).then_some(head)
 }
 
 /// What may stand next.
@@ -58,7 +58,7 @@ impl Token {
 }
 
 struct Reader<'a> {
-    text: &'a str,
+    body: &'a [u8],
     at: usize,
     /// The quotes that were met.
     quotes: usize,
@@ -119,7 +119,7 @@ impl Reader<'_> {
     fn stored(&mut self, records: usize, entries: &mut Vec<EntrySpans>) {
         while entries.len() + 1 < records {
             let end = self.at + self.id_bytes;
-            let Some(behind) = self.text.as_bytes().get(end..) else { return };
+            let Some(behind) = self.body.get(end..) else { return };
             let Some(id) = Span::new(self.at, self.id_bytes) else { return };
             if !behind.starts_with(STORED_NEXT.text.as_bytes()) {
                 return;
@@ -142,7 +142,7 @@ impl Reader<'_> {
             } else {
                 return None;
             };
-            if *field != FieldSpan::ABSENT {
+            if !field.is_absent() {
                 return None;
             }
             *field = FieldSpan(value);
@@ -155,7 +155,7 @@ impl Reader<'_> {
     /// Reads an identifier up to its end, which is where that of the one before was, or elsewhere.
     fn record_id(&mut self) -> Option<Span> {
         let end = self.at + self.id_bytes;
-        if self.text.as_bytes().get(end) != Some(&b'"') {
+        if self.body.get(end) != Some(&b'"') {
             let start = self.at;
             let span = self.rest_of_text()?;
             self.id_bytes = self.at - 1 - start;
@@ -166,7 +166,7 @@ impl Reader<'_> {
 
     /// Reads a text up to its end.
     fn rest_of_text(&mut self) -> Option<Span> {
-        let rest = self.text.as_bytes().get(self.at..)?;
+        let rest = self.body.get(self.at..)?;
         let len = rest.iter().position(|byte| *byte == b'"')?;
         self.end_of_text(self.at + len)
     }
@@ -179,15 +179,15 @@ impl Reader<'_> {
     }
 
     fn number(&mut self) -> Option<u64> {
-        let rest = self.text.as_bytes().get(self.at..)?;
+        let rest = self.body.get(self.at..)?;
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let has_leading_zero = digits > 1 && rest.first() == Some(&b'0');
         if digits == 0 || digits > DIGITS_MAX || has_leading_zero {
             return None;
         }
-        let number = self.text.get(self.at..self.at + digits)?.parse().ok();
         self.at += digits;
-        number
+        let digit = |byte: &u8| u64::from(byte - b'0');
+        Some(rest.iter().take(digits).fold(0, |number, byte| 10 * number + digit(byte)))
     }
 
     fn boolean(&mut self) -> Option<bool> {
@@ -203,7 +203,7 @@ impl Reader<'_> {
 
     /// Goes on behind `token` if that stands next.
     fn take(&mut self, token: &Token) -> bool {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let rest = self.body.get(self.at..).unwrap_or_default();
         let is_next = rest.starts_with(token.text.as_bytes());
         if is_next {
             self.at += token.text.len();
@@ -216,22 +216,24 @@ impl Reader<'_> {
 /// The bytes that are looked at together: fewer than a byte can count.
 const BLOCK_BYTES: usize = 192;
 
-/// Counts the quotes of a text without escapes and control characters; of another there is none.
+/// Counts the quotes of a body without escapes and control characters; of another there is none.
 ///
 /// Each byte is looked at in the same way, so that the compiler can look at many at once.
-fn count_quotes(text: &[u8]) -> Option<usize> {
-    let (blocks, rest) = text.as_chunks::<BLOCK_BYTES>();
+fn count_quotes(body: &[u8]) -> Option<usize> {
+    let (blocks, rest) = body.as_chunks::<BLOCK_BYTES>();
     let mut last = [b' '; BLOCK_BYTES];
     last[..rest.len()].copy_from_slice(rest);
     let (mut quotes, mut least, mut least_from_escape) = (0, u8::MAX, u8::MAX);
     for block in blocks.iter().chain([&last]) {
-        let mut quotes_of_block = 0;
+        let mut found = (0, u8::MAX, u8::MAX);
         for byte in block {
-            quotes_of_block += u8::from(*byte == b'"');
-            least = least.min(*byte);
-            least_from_escape = least_from_escape.min(*byte ^ b'\\');
+            found.0 += u8::from(*byte == b'"');
+            found.1 = found.1.min(*byte);
+            found.2 = found.2.min(*byte ^ b'\\');
         }
-        quotes += usize::from(quotes_of_block);
+        quotes += usize::from(found.0);
+        least = least.min(found.1);
+        least_from_escape = least_from_escape.min(found.2);
     }
     (least >= b' ' && least_from_escape > 0).then_some(quotes)
 }

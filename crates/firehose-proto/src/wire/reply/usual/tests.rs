@@ -21,8 +21,8 @@ impl<'a> Said<'a> {
 
 fn usually(text: &str, records: usize) -> Option<Reply> {
     let mut entries = Vec::new();
-    let head = read(text, records, &mut entries)?;
-    Some(Reply { text: text.to_owned(), entries, head })
+    let head = read(text.as_bytes(), records, &mut entries)?;
+    Some(Reply { text: text.into(), entries, head })
 }
 
 fn strictly(text: &str, records: usize) -> Option<Reply> {
