@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use firehose_mock::Faults;
 use firehose_proto::StreamName;
 
@@ -153,7 +153,21 @@ pub(crate) enum Delimiter {
     Strip,
 }
 
+const SERVE_AFTER_HELP: &str = r#"When it is ready it prints one line of JSON:
+  {"url":"https://127.0.0.1:4573","ca":"delivered/.firehose/ca.pem","streams":["logs"]}
+ca is there with --tls only: the authority that clients must trust. Keys are made anew at each start
+and written nowhere. A signal ends it; then it prints what it counted, as one line of JSON.
+
+Examples:
+  firehose serve --dir delivered --stream logs --faults refuse=0.1,cut=0.01
+  firehose serve --dir delivered --tls
+  AWS_CA_BUNDLE=delivered/.firehose/ca.pem firehose put logs app.log --endpoint-url https://localhost:4573
+
+Exit status: 0 after a signal; 2 usage; 3 it could not start."#;
+
 #[derive(Args, Debug)]
+#[command(after_help = SERVE_AFTER_HELP)]
+#[command(group(ArgGroup::new("authority").args(["dir", "tls_ca", "tls_cert"]).multiple(true)))]
 pub(crate) struct ServeArgs {
     /// Address to listen on; port 0 lets the system choose
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4573")]
@@ -184,4 +198,32 @@ pub(crate) struct ServeArgs {
     /// Write a line for each record to DIR/.firehose/ledger.jsonl
     #[arg(long, requires = "dir")]
     pub(crate) ledger: bool,
+
+    /// Write the body of each request, as it came, to DIR/000001.json and so on, in the order of
+    /// arrival; DIR must be empty or new
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bodies: Option<PathBuf>,
+
+    /// Speak HTTPS, with a certificate for localhost, 127.0.0.1, ::1 and the address of --listen
+    #[arg(long, help_heading = "TLS", requires = "authority")]
+    pub(crate) tls: bool,
+
+    /// Where the certificate of the authority is written, for clients to trust
+    /// [default: DIR/.firehose/ca.pem]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "TLS",
+        requires = "tls",
+        conflicts_with = "tls_cert"
+    )]
+    pub(crate) tls_ca: Option<PathBuf>,
+
+    /// Use these certificates instead, as PEM, the server's own first
+    #[arg(long, value_name = "FILE", help_heading = "TLS", requires_all = ["tls", "tls_key"])]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate, as PEM
+    #[arg(long, value_name = "FILE", help_heading = "TLS", requires_all = ["tls", "tls_cert"])]
+    pub(crate) tls_key: Option<PathBuf>,
 }

@@ -1,5 +1,8 @@
 //! `firehose serve`: the emulator on a socket.
 
+mod bodies;
+mod tls;
+
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -15,6 +18,8 @@ use crate::feed::lock;
 use crate::local::{open_directory, seed};
 use crate::say;
 use crate::signals::Signals;
+use bodies::Bodies;
+use tls::Encryption;
 
 /// How often objects are looked at whether their time is over.
 const ROLL: Duration = Duration::from_secs(1);
@@ -36,6 +41,8 @@ pub(crate) fn run(args: &ServeArgs) -> ExitCode {
 #[derive(Serialize)]
 struct Ready<'a> {
     url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
     streams: Vec<&'a str>,
 }
 
@@ -43,12 +50,21 @@ fn serve(args: &ServeArgs) -> Result<(), String> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(async {
         let directory = directory(args)?;
-        let service = Arc::new(Mutex::new(service(args, directory.clone())));
+        let service = Arc::new(Mutex::new(service(args, directory.clone())?));
+        let encryption = Encryption::of(args)?;
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
-        let server = Server::bind(args.listen, Arc::clone(&service))
+        let mut server = Server::bind(args.listen, Arc::clone(&service))
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+        let (mut scheme, mut ca) = ("http", None);
+        if let Some(encryption) = encryption {
+            // Only now, so that the file of a server that has the address already stays.
+            ca = encryption.write_authority()?;
+            scheme = "https";
+            server = server.with_tls(encryption.into_tls());
+        }
+        let url = format!("{scheme}://{}", server.local_addr());
         let streams = args.streams.iter().map(|stream| stream.as_str()).collect();
-        print_line(&Ready { url: format!("http://{}", server.local_addr()), streams });
+        print_line(&Ready { url, ca, streams });
         let rolling = tokio::spawn(roll(directory.clone()));
         run_until_signal(server, &mut signals).await;
         rolling.abort();
@@ -84,18 +100,22 @@ fn directory(args: &ServeArgs) -> Result<Option<Shared>, String> {
     args.dir.as_ref().map(|dir| open_directory(dir, buffering, args.ledger)).transpose()
 }
 
-fn service(args: &ServeArgs, directory: Option<Shared>) -> Service {
+fn service(args: &ServeArgs, directory: Option<Shared>) -> Result<Service, String> {
     let streams = if args.streams.is_empty() {
         Streams::Any
     } else {
         Streams::Only(args.streams.iter().cloned().collect())
     };
     let faults = args.faults.unwrap_or_else(Faults::none);
-    let service = Service::new(streams, seed()).with_faults(faults);
-    match directory {
-        Some(directory) => service.with_destination(Box::new(directory)),
-        None => service,
+    let mut service = Service::new(streams, seed()).with_faults(faults);
+    if let Some(directory) = directory {
+        service = service.with_destination(Box::new(directory));
     }
+    if let Some(dir) = &args.bodies {
+        let mut bodies = Bodies::open(dir)?;
+        service = service.with_recorder(move |request| bodies.keep(&request.body));
+    }
+    Ok(service)
 }
 
 /// Completes objects when their time is over.

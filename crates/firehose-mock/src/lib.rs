@@ -13,7 +13,8 @@
 //!   producer promises after each step.
 //!
 //! With the feature `server`, on by default, come `Server`, the same over HTTP/1.1 on a socket, and
-//! `Directory`, a destination that writes objects as the service writes them to S3.
+//! `Directory`, a destination that writes objects as the service writes them to S3. The feature
+//! `tls` adds `ServerTls`, which makes a server speak HTTPS.
 //!
 //! ```
 //! use firehose_mock::{Ledger, Request, Service, Streams};
@@ -51,6 +52,8 @@ pub use destination::{Accepted, AcceptedRecord, Destination};
 pub use exchange::{Answer, Disposition, Request};
 pub use faults::{EntryFault, Fault, Faults, InvalidFaults, Step};
 pub use ledger::{Ledger, StreamTotals, Totals};
+#[cfg(feature = "tls")]
+pub use server::tls::{ServerTls, ServerTlsError};
 #[cfg(feature = "server")]
 pub use server::{Server, serve_connection};
 pub use service::{Service, Streams};

@@ -1,4 +1,4 @@
-//! The service on a socket, over HTTP/1.1.
+//! The service on a socket, over HTTP/1.1; with the feature `tls` over HTTPS.
 //!
 //! Here are connections only; what is said on them is the service's part. A request is handled on
 //! the task of its connection, because the service needs no waiting.
@@ -21,7 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -31,6 +31,11 @@ use crate::transport::{head_refusal, lock};
 
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+
+#[cfg(feature = "tls")]
+use tls::ServerTls;
 
 /// The largest body that is read; a request of the largest allowed size has a third of it.
 const BODY_BYTES_MAX: usize = 16 * 1_024 * 1_024;
@@ -58,6 +63,8 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     service: Arc<Mutex<Service>>,
+    #[cfg(feature = "tls")]
+    tls: Option<ServerTls>,
 }
 
 impl Server {
@@ -75,7 +82,37 @@ impl Server {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        Ok(Self { listener: TcpListener::from_std(listener)?, address, service })
+        let listener = TcpListener::from_std(listener)?;
+        Ok(Self {
+            listener,
+            address,
+            service,
+            #[cfg(feature = "tls")]
+            tls: None,
+        })
+    }
+
+    /// Lets the server speak HTTPS instead of HTTP.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use firehose_mock::{Server, ServerTls, Service, Streams};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tls = ServerTls::generate([])?;
+    /// println!("trust this:\n{}", tls.authority_pem().unwrap_or_default());
+    /// let service = Arc::new(Mutex::new(Service::new(Streams::Any, 1)));
+    /// let server = Server::bind("127.0.0.1:0".parse()?, service)?.with_tls(tls);
+    /// println!("https://{}", server.local_addr());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Returns the address that the server is bound to.
@@ -99,9 +136,7 @@ impl Server {
                         // Without it an answer may wait for the peer's acknowledgement; the answer
                         // is the same.
                         let _ = stream.set_nodelay(true);
-                        let service = Arc::clone(&self.service);
-                        let stop = wait_for(stopped.clone());
-                        connections.spawn(serve_connection(stream, service, stop));
+                        connections.spawn(self.serve(stream, wait_for(stopped.clone())));
                     }
                     Err(error) if is_of_connection(&error) => {}
                     Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -111,7 +146,20 @@ impl Server {
         drop((self.listener, stop));
         while connections.join_next().await.is_some() {}
     }
+
+    /// Makes the task of a connection. A handshake is part of it, so that one that stalls holds
+    /// nobody else up.
+    fn serve(&self, stream: TcpStream, stop: Task) -> Task {
+        let service = Arc::clone(&self.service);
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return Box::pin(tls::serve_connection(tls.clone(), stream, service, stop));
+        }
+        Box::pin(serve_connection(stream, service, stop))
+    }
 }
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves one connection until its end, whatever carries it: a socket, TLS, or a pipe in memory.
 ///
@@ -178,7 +226,7 @@ fn closing(answer: Answer) -> Answer {
 }
 
 /// Waits until the sender is gone.
-fn wait_for(mut stopped: watch::Receiver<()>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+fn wait_for(mut stopped: watch::Receiver<()>) -> Task {
     Box::pin(async move { while stopped.changed().await.is_ok() {} })
 }
 

@@ -71,8 +71,12 @@ pub struct Service {
     outcome: Outcome,
     destination: Option<Box<dyn Destination + Send>>,
     destination_error: Option<Box<dyn Error + Send + Sync>>,
+    recorder: Option<Recorder>,
     ledger: Ledger,
 }
+
+/// What is shown each request as it came.
+type Recorder = Box<dyn FnMut(&Request) + Send>;
 
 impl Service {
     /// Makes a service without faults, whose ledger counts only.
@@ -89,6 +93,7 @@ impl Service {
             outcome: Outcome::default(),
             destination: None,
             destination_error: None,
+            recorder: None,
             ledger: Ledger::counting(),
         }
     }
@@ -110,6 +115,26 @@ impl Service {
         self
     }
 
+    /// Shows each request as it came, before anything is made of it: what exactly did a client
+    /// send? Requests that go wrong by a fault are shown too.
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    /// use firehose_mock::{Request, Service, Streams};
+    ///
+    /// let (sender, bodies) = channel();
+    /// let record = move |request: &Request| drop(sender.send(request.body.clone()));
+    /// let mut service = Service::new(Streams::Any, 1).with_recorder(record);
+    /// service.handle(Request::put_record_batch(b"no JSON"));
+    /// assert_eq!(bodies.recv()?, b"no JSON");
+    /// # Ok::<(), std::sync::mpsc::RecvError>(())
+    /// ```
+    #[must_use]
+    pub fn with_recorder(mut self, recorder: impl FnMut(&Request) + Send + 'static) -> Self {
+        self.recorder = Some(Box::new(recorder));
+        self
+    }
+
     /// Replaces the ledger, with what it says already.
     #[must_use]
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
@@ -125,6 +150,9 @@ impl Service {
 
     /// Takes a request and answers it.
     pub fn handle(&mut self, request: Request) -> Answer {
+        if let Some(recorder) = &mut self.recorder {
+            recorder(&request);
+        }
         let answer = match self.course() {
             Course::Given(answer) => answer,
             Course::Refused(refusal) => self.stamp(refusal.into_answer()),

@@ -5,6 +5,7 @@
 mod judge;
 mod put;
 mod secrets;
+mod serve;
 #[cfg(unix)]
 mod signals;
 mod support;

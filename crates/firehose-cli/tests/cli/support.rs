@@ -82,6 +82,8 @@ pub(crate) struct Serving {
     child: Child,
     lines: BufReader<ChildStdout>,
     pub(crate) url: String,
+    /// What it said when it was ready.
+    pub(crate) ready: Value,
 }
 
 impl Serving {
@@ -94,7 +96,7 @@ impl Serving {
         lines.read_line(&mut ready).unwrap();
         let ready: Value = serde_json::from_str(&ready).unwrap();
         let url = ready["url"].as_str().unwrap().to_owned();
-        Self { child, lines, url }
+        Self { child, lines, url, ready }
     }
 
     /// Asks it to end, and returns its status and its totals.

@@ -10,6 +10,9 @@ use crate::faults::Step;
 use crate::ledger::Totals;
 use crate::service::Streams;
 
+#[cfg(feature = "tls")]
+mod tls;
+
 const BODY: &str = r#"{"DeliveryStreamName":"demo","Record":{"Data":"aGVsbG8="}}"#;
 
 fn shared() -> Arc<Mutex<Service>> {
@@ -179,19 +182,19 @@ async fn a_server_listens_and_ends() {
     let address = server.local_addr();
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(server.run(async { drop(stopped.await) }));
-    let mut used = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut used = TcpStream::connect(address).await.unwrap();
     used.write_all(put().as_bytes()).await.unwrap();
     let mut first = [0; 15];
     used.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200 OK");
-    let mut idle = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut idle = TcpStream::connect(address).await.unwrap();
     stop.send(()).unwrap();
     running.await.unwrap();
     let mut rest = Vec::new();
     used.read_to_end(&mut rest).await.unwrap();
     // Whether the idle one was accepted or refused is a race; it must end either way.
     let _ = idle.read_to_end(&mut rest).await;
-    let refused = tokio::net::TcpStream::connect(address).await.unwrap_err();
+    let refused = TcpStream::connect(address).await.unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     assert_eq!(totals(&service).records_accepted, 1);
 }
