@@ -123,6 +123,6 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-fn fail<T>(name: &str, error: &impl Debug) -> T {
+pub(crate) fn fail<T>(name: &str, error: &impl Debug) -> T {
     panic!("{name}: {error:?}")
 }

@@ -1,5 +1,6 @@
 //! What the tests of this workspace share: inputs, delivered objects, comparisons.
 
+pub mod batches;
 pub mod canaries;
 pub mod cases;
 
