@@ -3,6 +3,7 @@
 pub mod batches;
 pub mod canaries;
 pub mod cases;
+pub mod regions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
