@@ -21,8 +21,11 @@ REQUEST_BYTES_MAX = 4 * 1024 * 1024
 THROTTLE = ("ServiceUnavailableException", "Slow down.")
 
 
-def connect(url: str):
-    """Returns boto3's client for an endpoint; it sends nothing twice."""
+def connect(url: str, ca: Path | None = None):
+    """Returns boto3's client for an endpoint; it sends nothing twice.
+
+    Over TLS it trusts the authority in the file `ca`.
+    """
     config = Config(retries={"total_max_attempts": 1, "mode": "standard"}, proxies={})
     return boto3.client(
         "firehose",
@@ -30,6 +33,7 @@ def connect(url: str):
         region_name=support.REGION,
         aws_access_key_id=support.KEY_ID,
         aws_secret_access_key=support.SECRET,
+        verify=str(ca) if ca else None,
         config=config,
     )
 

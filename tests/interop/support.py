@@ -66,7 +66,9 @@ class Server:
             self._process.kill()
             self._process.wait()
             raise RuntimeError(f"{command} did not get ready")
-        self.url: str = json.loads(ready)["url"]
+        told = json.loads(ready)
+        self.url: str = told["url"]
+        self.ca: Path | None = Path(told["ca"]) if "ca" in told else None
 
     def _ready_line(self) -> bytes:
         late = threading.Timer(START_SECONDS, self._process.kill)
@@ -98,14 +100,19 @@ class Server:
         self.close()
 
 
-def put(stream: str, file: Path, url: str, folder: Path, *options: str) -> dict:
-    """Runs `firehose put` with a folder as its working directory; returns its JSON object."""
+def put(
+    stream: str, file: Path, url: str, folder: Path, *options: str, ca: Path | None = None
+) -> dict:
+    """Runs `firehose put` with a folder as its working directory; returns its JSON object.
+
+    It trusts the authority in the file `ca`, if there is one, and no other then.
+    """
     command = [str(binary()), "put", stream, str(file), "--endpoint-url", url, "--json", *options]
     ended = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        env=environment(),
+        env=environment() | ({"AWS_CA_BUNDLE": str(ca)} if ca else {}),
         cwd=folder,
         timeout=PUT_SECONDS,
         check=False,
