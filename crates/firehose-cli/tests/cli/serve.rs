@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
-use firehose_tests::{delivered, read};
+use firehose_tests::{delivered, read, sorted_lines};
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::tempdir;
 
@@ -54,6 +54,30 @@ fn records_go_over_tls() {
         assert_eq!(totals["records_accepted"], 4);
     }
     assert_eq!(delivered(&folder.path().join("dir"), "demo"), expected.as_bytes());
+}
+
+#[test]
+fn connections_that_are_cut_within_tls_lose_nothing() {
+    let folder = tempdir().unwrap();
+    let text: String = (0..3_000).map(|line| format!("{line}\n")).collect();
+    fs::write(folder.path().join("in"), &text).unwrap();
+    let faults = "cut=0.2,drop=0.2,seed=5";
+    let args = ["--dir", "dir", "--tls", "--tls-ca", "ca.pem", "--faults", faults];
+    let serving = Serving::start(folder.path(), &args);
+    let put = ["put", "demo", "in", "--endpoint-url", &serving.url, "--json"];
+    let put = firehose(folder.path(), &put).env("AWS_CA_BUNDLE", "ca.pem").output().unwrap();
+    let run = Run::of(put);
+    assert_eq!(run.status, 0, "{run:?}");
+    let (_, totals) = serving.stop();
+    let cut = |name: &str| totals[name].as_u64().unwrap() > 0;
+    assert!(cut("requests_cut") && cut("requests_dropped"), "{totals}");
+    let bytes = delivered(&folder.path().join("dir"), "demo");
+    let mut lines = sorted_lines(&bytes);
+    let all = lines.len();
+    lines.dedup();
+    assert!(lines == sorted_lines(text.as_bytes()), "a record is lost, or one came from nowhere");
+    let doubled = run.json()["stats"]["records_maybe_doubled"].as_u64().unwrap();
+    assert!((all - lines.len()) as u64 <= doubled, "{} doubled, {doubled} told", all - lines.len());
 }
 
 #[test]
