@@ -221,6 +221,8 @@ fn firehose() -> PathBuf {
         test.ancestors().nth(2).unwrap().join(format!("firehose{EXE_SUFFIX}"))
     };
     let path = std::env::var_os("FIREHOSE_BIN").map_or_else(beside, PathBuf::from);
-    assert!(path.exists(), "{} is missing: cargo build -p firehose-cli", path.display());
-    path
+    // It runs in a folder of its own, to which a relative path would lead from elsewhere.
+    path.canonicalize().unwrap_or_else(|error| {
+        panic!("no command at {}: {error}; cargo build -p firehose-cli", path.display())
+    })
 }
