@@ -33,7 +33,7 @@ const UNFINISHED: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
 /// The first part of paths that exist on somebody's machine only.
 const HOMES: [&str; 4] = ["home", "root", "Users", "work"];
 
-const TEXT_EXTENSIONS: [&str; 8] = ["json", "lock", "md", "py", "rs", "toml", "txt", "yml"];
+const TEXT_EXTENSIONS: [&str; 9] = ["js", "json", "lock", "md", "py", "rs", "toml", "txt", "yml"];
 
 #[test]
 fn files_of_product_code_are_short() {
