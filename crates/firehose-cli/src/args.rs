@@ -155,13 +155,14 @@ pub(crate) enum Delimiter {
 
 const SERVE_AFTER_HELP: &str = r#"When it is ready it prints one line of JSON:
   {"url":"https://127.0.0.1:4573","ca":"delivered/.firehose/ca.pem","streams":["logs"]}
-ca is there with --tls only: the authority that clients must trust. Keys are made anew at each start
-and written nowhere. A signal ends it; then it prints what it counted, as one line of JSON.
+ca is there if --tls made an authority: clients are to trust that file. Its keys are made anew at
+each start and written nowhere. A signal ends the server; then it prints one line of JSON with what
+it counted.
 
 Examples:
   firehose serve --dir delivered --stream logs --faults refuse=0.1,cut=0.01
-  firehose serve --dir delivered --tls
-  AWS_CA_BUNDLE=delivered/.firehose/ca.pem firehose put logs app.log --endpoint-url https://localhost:4573
+  firehose serve --tls --tls-ca ca.pem --bodies bodies
+  AWS_CA_BUNDLE=ca.pem firehose put logs app.log --endpoint-url https://localhost:4573
 
 Exit status: 0 after a signal; 2 usage; 3 it could not start."#;
 
