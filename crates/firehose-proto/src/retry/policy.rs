@@ -157,8 +157,9 @@ impl Policy {
 
     /// Returns how long to wait after `attempts` attempts of which the last ended in `class`.
     ///
-    /// `fraction` is the random part, in `0.0..1.0`; `asked` is what the service wants. Nothing of
-    /// a request that was too large or needed new credentials has to wait.
+    /// `fraction` is the random part, in `0.0..1.0`; what lies outside counts as the nearest, and
+    /// what is no number as 0. `asked` is what the service wants. Nothing of a request that was too
+    /// large or needed new credentials has to wait.
     pub fn delay(
         &self,
         class: Class,
@@ -169,12 +170,22 @@ impl Policy {
         if matches!(class, Class::Renew | Class::TooLarge) {
             return Duration::ZERO;
         }
-        let planned = self.backoff(class).ceiling(attempts).mul_f64(fraction.clamp(0.0, 1.0));
+        let planned = part(self.backoff(class).ceiling(attempts), fraction);
         match asked {
-            Some(asked) => asked.clamp(planned, planned + RETRY_AFTER_EXTRA_MAX),
+            Some(asked) => asked.clamp(planned, planned.saturating_add(RETRY_AFTER_EXTRA_MAX)),
             None => planned,
         }
     }
+}
+
+/// Returns a fraction of a span.
+fn part(span: Duration, fraction: f64) -> Duration {
+    if fraction.is_nan() {
+        return Duration::ZERO;
+    }
+    // Rounding makes more of the longest spans than a span can hold.
+    Duration::try_from_secs_f64(span.as_secs_f64() * fraction.clamp(0.0, 1.0))
+        .map_or(span, |part| part.min(span))
 }
 
 #[cfg(test)]
@@ -199,6 +210,24 @@ mod tests {
         assert_eq!(millis(Class::Throttled, 1, 0.5, Some(0)), 500);
         assert_eq!(millis(Class::Throttled, 1, 0.5, Some(2_000)), 2_000);
         assert_eq!(millis(Class::Throttled, 1, 0.5, Some(u64::MAX)), 5_500);
+    }
+
+    #[test]
+    fn no_span_and_no_fraction_is_too_much() {
+        let longest = Backoff::new(Duration::MAX, Duration::MAX).unwrap();
+        let policy = Policy::default().with_throttled(longest);
+        let asked = Some(Duration::MAX);
+        for (fraction, wait) in [
+            (1.0, Duration::MAX),
+            (f64::INFINITY, Duration::MAX),
+            (0.0, Duration::ZERO),
+            (-1.0, Duration::ZERO),
+            (f64::NAN, Duration::ZERO),
+        ] {
+            assert_eq!(policy.delay(Class::Throttled, 9, fraction, None), wait, "{fraction}");
+            let wait = wait.saturating_add(Duration::from_secs(5));
+            assert_eq!(policy.delay(Class::Throttled, 9, fraction, asked), wait, "{fraction}");
+        }
     }
 
     #[test]
