@@ -14,6 +14,8 @@
 //! |---|---|---|
 //! | [`encoder()`] | records, where they are cut, which go again | the records, a JSON parser, a plain base64 |
 //! | [`fault()`] | status, error header and body of an answer | a reading of the parsed JSON |
+//! | [`http()`] | what servers say on their connections, and when | a slow and strict reading of what they said |
+//! | [`planner()`] | a policy, and how attempts end | a table, and waits in whole nanoseconds |
 //! | [`producer()`] | operations of the application and the world | a model without order or memory of its own |
 //! | [`reply()`] | the number of records, the body of an answer | a reading of the parsed JSON |
 //! | [`service()`] | headers and body of a request | a reading of the parsed JSON, the ledger |
@@ -23,14 +25,18 @@
 mod base64;
 mod encoder;
 mod fault;
+mod http;
 mod input;
 mod json;
+mod planner;
 mod producer;
 mod reply;
 mod service;
 
 pub use encoder::encoder;
 pub use fault::fault;
+pub use http::http;
+pub use planner::planner;
 pub use producer::producer;
 pub use reply::reply;
 pub use service::service;
@@ -39,7 +45,7 @@ pub use service::service;
 ///
 /// ```
 /// let names: Vec<_> = firehose_fuzz::TARGETS.iter().map(|(name, _)| *name).collect();
-/// assert_eq!(names, ["encoder", "fault", "producer", "reply", "service"]);
+/// assert_eq!(names, ["encoder", "fault", "http", "planner", "producer", "reply", "service"]);
 /// for (_, body) in firehose_fuzz::TARGETS {
 ///     body(b"");
 /// }
@@ -47,9 +53,11 @@ pub use service::service;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, by name.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 7] = [
     ("encoder", encoder),
     ("fault", fault),
+    ("http", http),
+    ("planner", planner),
     ("producer", producer),
     ("reply", reply),
     ("service", service),

@@ -1,0 +1,5 @@
+//! Hands the target `http` to libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| firehose_fuzz::http(data));
