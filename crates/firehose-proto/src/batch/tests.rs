@@ -66,6 +66,38 @@ fn a_refused_record_leaves_the_batch_as_it_was() {
 #[test]
 fn an_empty_batch_is_no_request() {
     assert!(batch().seal().is_none());
+    let mut batch = batch();
+    assert_eq!((batch.is_empty(), batch.len()), (true, 0));
+    batch.add(b"").unwrap();
+    assert_eq!((batch.is_empty(), batch.len()), (false, 1));
+}
+
+#[test]
+fn a_batch_that_is_given_up_leaves_its_storage() {
+    let mut batch = batch();
+    batch.add(&[7; 5_000]).unwrap();
+    let (capacity, spans) = (batch.body.capacity(), batch.spans.capacity());
+    let storage = batch.into_storage();
+    assert_eq!((storage.body.len(), storage.spans.len()), (0, 0));
+    assert_eq!((storage.body.capacity(), storage.spans.capacity()), (capacity, spans));
+    assert_eq!(format!("{storage:?}"), format!("Storage {{ body_bytes: {capacity}, .. }}"));
+}
+
+#[test]
+fn no_record_is_shown() {
+    let mut batch = batch();
+    batch.add(b"secret").unwrap();
+    assert_eq!(format!("{batch:?}"), "Batch { records: 1, data_bytes: 6, .. }");
+    let sealed = batch.seal().unwrap();
+    assert_eq!(format!("{sealed:?}"), "Sealed { records: 1, body_bytes: 61, .. }");
+    assert_eq!(format!("{:?}", sealed.record(0).unwrap()), "Encoded { data_bytes: 6, .. }");
+}
+
+#[test]
+fn refusals_say_what_to_do() {
+    assert_eq!(AddError::Full.to_string(), "the batch is full, seal it and begin another");
+    let error = AddError::RecordTooLarge { bytes: 2, bytes_max: 1 };
+    assert_eq!(error.to_string(), "the record has 2 bytes, the service takes at most 1");
 }
 
 #[test]

@@ -239,7 +239,11 @@ mod tests {
         check(431, "", "", Class::TooLarge);
         check(400, "InvalidArgumentException", "Records size exceeds 4 MB limit", Class::TooLarge);
         check(400, "InvalidArgumentException", "bad", Class::Rejected);
+        check(400, "RequestEntityTooLarge", "", Class::TooLarge);
+        check(400, "RequestEntityTooLargeException", "", Class::TooLarge);
         check(400, "SerializationException", "", Class::Rejected);
+        // The code has the first word, not the status.
+        check(500, "SerializationException", "", Class::Rejected);
         check(400, "Nonsense", "", Class::Rejected);
         check(400, "ResourceNotFoundException", "", Class::StreamRejected);
         check(400, "InvalidKMSResourceException", "", Class::StreamRejected);
@@ -257,5 +261,30 @@ mod tests {
         assert_eq!(Class::of_entry("ServiceUnavailableException"), Class::Throttled);
         assert_eq!(Class::of_entry("InternalFailure"), Class::Unknown);
         assert_eq!(Class::of_entry("SomethingNew"), Class::Failed);
+    }
+
+    #[test]
+    fn failures_and_classes_are_named() {
+        assert_eq!(Failure::NotSent.to_string(), "the request was not sent");
+        let text = "the request got no answer and may have been taken";
+        assert_eq!(Failure::OutcomeUnknown.to_string(), text);
+        let classes = [
+            (Class::Failed, "not stored"),
+            (Class::NotSent, "not sent"),
+            (Class::Rejected, "rejected"),
+            (Class::Renew, "refused for expired credentials or a wrong clock"),
+            (Class::StreamRejected, "rejected for the whole stream"),
+            (Class::Throttled, "throttled"),
+            (Class::TooLarge, "refused for its size"),
+            (Class::Unknown, "unanswered, may have been stored"),
+        ];
+        for (class, name) in classes {
+            assert_eq!(class.to_string(), name);
+            let is_final = matches!(class, Class::Rejected | Class::StreamRejected);
+            assert_eq!(class.is_retryable(), !is_final, "{class}");
+            assert_eq!(class.may_be_stored(), class == Class::Unknown, "{class}");
+        }
+        assert_eq!(Class::of_failure(Failure::NotSent), Class::NotSent);
+        assert_eq!(Class::of_failure(Failure::OutcomeUnknown), Class::Unknown);
     }
 }

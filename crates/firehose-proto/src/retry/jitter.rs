@@ -36,3 +36,34 @@ impl Jitter {
         (self.number() >> (u64::BITS - BITS)) as f64 / (1_u64 << BITS) as f64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first numbers of SplitMix64 as others publish them.
+    #[test]
+    fn numbers_are_those_of_splitmix64() {
+        let mut jitter = Jitter::new(1_234_567);
+        for number in [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ] {
+            assert_eq!(jitter.number(), number);
+        }
+    }
+
+    #[test]
+    fn fractions_are_the_upper_bits_of_numbers() {
+        let (mut numbers, mut fractions) = (Jitter::new(7), Jitter::new(7));
+        for _ in 0..100 {
+            let (number, fraction) = (numbers.number(), fractions.fraction());
+            assert!((0.0..1.0).contains(&fraction));
+            let upper = fraction * 2_f64.powi(53);
+            assert_eq!(format!("{upper}"), (number >> 11).to_string());
+        }
+    }
+}

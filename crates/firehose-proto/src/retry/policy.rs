@@ -235,6 +235,14 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!(Backoff::new(second, second).is_ok());
         assert!(Backoff::new(Duration::ZERO, second).is_err());
-        assert!(Backoff::new(second, second / 2).is_err());
+        let error = Backoff::new(second, second / 2).unwrap_err();
+        let text = "a backoff's base is longer than 0 and at most its cap, not 1s of 500ms";
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn waits_end_on_halves_of_the_base() {
+        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(3)).unwrap();
+        assert_eq!(backoff.step(), Duration::from_millis(500));
     }
 }
