@@ -208,4 +208,28 @@ mod tests {
             assert_eq!(StreamName::new(bad), Err(why));
         }
     }
+
+    // R4
+    #[test]
+    fn refusals_of_names_say_why() {
+        for (name, text) in [
+            ("", "a stream name has at least one character"),
+            (
+                "arn:aws",
+                "a stream name has only letters, digits, `_`, `.` and `-`, not ':' (give the name \
+                 of the stream, not its ARN)",
+            ),
+            (&"a".repeat(65), "a stream name has at most 64 characters, this one has 65"),
+        ] {
+            let refused = StreamName::try_from(name.to_owned()).unwrap_err();
+            assert_eq!(refused.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn names_are_texts() {
+        let name = StreamName::try_from("demo".to_owned()).unwrap();
+        assert_eq!((name.as_ref(), name.to_string().as_str()), ("demo", "demo"));
+        assert_eq!(String::from(name), "demo");
+    }
 }

@@ -194,6 +194,25 @@ mod tests {
     }
 
     #[test]
+    fn refusals_of_limits_say_why() {
+        let limits = Limits::default();
+        for (refused, text) in [
+            (limits.with_records_max(0), "a request has 1 to 500 records, not 0"),
+            (
+                limits.with_record_bytes_max(1_024_001),
+                "a record has at most 1024000 bytes and fits into a request, 1024001 is too many",
+            ),
+            (
+                limits.with_request_bytes_max(9),
+                "a request has at most 4194304 bytes and holds the largest record, 9 is out of \
+                 range",
+            ),
+        ] {
+            assert_eq!(refused.unwrap_err().to_string(), text);
+        }
+    }
+
+    #[test]
     fn lowering_always_makes_progress() {
         let mut limits = Limits::default();
         let mut bytes = REQUEST_BYTES_MAX;

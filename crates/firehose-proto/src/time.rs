@@ -85,6 +85,11 @@ mod tests {
     }
 
     #[test]
+    fn instants_are_shown_in_seconds() {
+        assert_eq!(Instant::from_micros(61_000_005).to_string(), "61.000005 s");
+    }
+
+    #[test]
     fn rounding_up_keeps_multiples() {
         let step = Duration::from_micros(50);
         for (micros, rounded) in [(0, 0), (1, 50), (49, 50), (50, 50), (51, 100)] {

@@ -60,3 +60,6 @@ impl Operation {
             .find(|operation| operation.target() == target)
     }
 }
+
+#[cfg(test)]
+mod tests;

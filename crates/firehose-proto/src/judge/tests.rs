@@ -1,5 +1,7 @@
 //! The rows of the judgement table, each as one answer.
 
+mod whole;
+
 use super::*;
 
 /// Judges a body for `records` records and writes the verdicts down: `S` stored, `F` failed, `D`

@@ -1,5 +1,7 @@
 //! The producer against answers written by hand, in virtual time.
 
+mod told;
+
 use core::num::{NonZeroU8, NonZeroUsize};
 
 use super::*;

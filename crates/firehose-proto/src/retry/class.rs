@@ -92,10 +92,7 @@ fn of_code(code: &str, message: &str) -> Option<Class> {
         | "RequestInTheFuture"
         | "RequestTimeTooSkewed"
         | "UnrecognizedClientException" => Class::Renew,
-        "InvalidSignatureException" | "SignatureDoesNotMatch"
-            if message.contains("Signature expired")
-                || message.contains("Signature not yet current") =>
-        {
+        "InvalidSignatureException" | "SignatureDoesNotMatch" if blames_clock(message) => {
             Class::Renew
         }
         "InvalidArgumentException" if message.contains("Records size exceeds") => Class::TooLarge,
@@ -128,6 +125,11 @@ fn of_code(code: &str, message: &str) -> Option<Class> {
         _ => return None,
     };
     Some(class)
+}
+
+/// Says whether a signature is refused for its date alone.
+fn blames_clock(message: &str) -> bool {
+    message.contains("Signature expired") || message.contains("Signature not yet current")
 }
 
 /// The codes by which AWS services say "slower", the service's own first.
@@ -252,6 +254,7 @@ mod tests {
         check(407, "", "", Class::StreamRejected);
         check(403, "ExpiredTokenException", "", Class::Renew);
         check(403, "InvalidSignatureException", "Signature expired: now", Class::Renew);
+        check(403, "SignatureDoesNotMatch", "Signature not yet current: now", Class::Renew);
         check(403, "InvalidSignatureException", "wrong", Class::StreamRejected);
     }
 

@@ -187,6 +187,9 @@ mod tests {
         let body = format!(r#"{{"message":"{}"}}"#, "\u{e9}".repeat(1_000));
         let fault = Fault::read(Response::new(500, body.into_bytes()), &mut Scratch::new());
         assert_eq!(fault.message().unwrap().len(), 1_024);
+        let body = format!(r#"{{"message":"x{}"}}"#, "\u{e9}".repeat(1_000));
+        let fault = Fault::read(Response::new(500, body.into_bytes()), &mut Scratch::new());
+        assert_eq!(fault.message().unwrap().len(), 1_023);
         let body = format!(r#"{{"message":"{}"}}"#, "x".repeat(BODY_BYTES_MAX));
         let fault = Fault::read(Response::new(500, body.into_bytes()), &mut Scratch::new());
         assert_eq!(fault.message(), None);

@@ -157,8 +157,21 @@ mod tests {
     }
 
     #[test]
+    fn headers_count_whatever_their_case() {
+        let response = Response::new(200, Vec::new())
+            .with_header("X-AMZN-REQUESTID", b" r-1 ")
+            .with_header("Content-Encoding", b"gzip")
+            .with_header("x-amzn-errortype", b"\xff");
+        assert_eq!(response.request_id(), Some("r-1"));
+        assert!(response.is_content_encoded());
+        assert_eq!(response.error_type(), None);
+        assert!(!response.with_header("content-encoding", b"identity").is_content_encoded());
+    }
+
+    #[test]
     fn debug_shows_no_body() {
         let response = Response::new(200, b"secret".to_vec());
+        assert_eq!(response.body(), b"secret");
         assert!(!format!("{response:?}").contains("secret"));
     }
 }
