@@ -47,6 +47,18 @@ fn read(c: &mut Criterion) {
                 BatchSize::SmallInput,
             );
         });
+        #[cfg(feature = "rivals")]
+        group.bench_function(BenchmarkId::new(case, "sdk"), |b| {
+            use firehose_benches::sdk::{SerDe, answer};
+
+            let (serde, answer) = (SerDe::new(), answer(body.clone().into()));
+            b.iter(|| {
+                let output = serde.read(black_box(&answer));
+                let ids = output.request_responses().iter().filter_map(|entry| entry.record_id());
+                assert_eq!(ids.map(str::len).sum::<usize>(), id_bytes);
+                output
+            });
+        });
     }
     group.finish();
 }

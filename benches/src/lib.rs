@@ -3,6 +3,22 @@
 //! Everything follows from its arguments, so that two runs time the same bytes. The benchmarks are
 //! named `group/case/implementation`, and each asserts the answer that it times. `cargo bench -p
 //! firehose-benches -- --test` runs each of them once.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`core_case`] | requests through the core within this process, in virtual time |
+//! | [`usage`] | what this process and this thread have used |
+//! | `sdk` | the AWS SDK within this process; with the feature `rivals` |
+//!
+//! The programs `sink` and `load` measure whole clients over loopback; `compare` and `count` measure
+//! parts.
+
+pub mod core_case;
+#[cfg(feature = "rivals")]
+pub mod sdk;
+pub mod usage;
+
+use std::hash::{DefaultHasher, Hasher};
 
 use firehose_proto::StreamName;
 use firehose_proto::retry::Jitter;
@@ -34,6 +50,14 @@ pub fn records(count: usize, len: usize) -> Vec<Vec<u8>> {
         record
     };
     (0..count).map(|_| record()).collect()
+}
+
+/// Returns a number that follows from the bytes of a record, the same in all programs of one build;
+/// a sum of these tells whether two sets of records are the same, whatever their order.
+pub fn checksum(record: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(record);
+    hasher.finish()
 }
 
 /// What an answer says of its records.
@@ -96,17 +120,24 @@ pub fn with_headroom(body: &[u8]) -> Vec<u8> {
     copy
 }
 
+/// An entry of a record that is refused because the service is asked too much of.
+pub const REFUSED_ENTRY: &str =
+    r#"{"ErrorCode":"ServiceUnavailableException","ErrorMessage":"Slow down."}"#;
+
+/// Returns the entry of the record at `index`, where it is stored.
+pub fn stored_entry(index: usize) -> String {
+    format!(r#"{{"RecordId":"{index:0>RECORD_ID_BYTES$}"}}"#)
+}
+
 fn entry(index: usize, kind: Kind) -> String {
-    let id = format!("{index:0>RECORD_ID_BYTES$}");
     if kind.refuses(index) {
-        return r#"{"ErrorCode":"ServiceUnavailableException","ErrorMessage":"Slow down."}"#
-            .to_owned();
+        return REFUSED_ENTRY.to_owned();
     }
     match kind {
-        Kind::Stored | Kind::Refused { .. } => format!(r#"{{"RecordId":"{id}"}}"#),
+        Kind::Stored | Kind::Refused { .. } => stored_entry(index),
         Kind::Strange => {
             // As long as any other identifier once its two escapes are read.
-            let id = &id[2..];
+            let id = format!("{index:0>width$}", width = RECORD_ID_BYTES - 2);
             format!(r#"    {{ "Shard": null, "RecordId": "\u0041\/{id}", "Sequence": {index} }}"#)
         }
     }

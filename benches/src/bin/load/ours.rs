@@ -1,0 +1,56 @@
+//! The producer of this repository over its transport.
+
+use firehose_hyper::proto::Limits;
+use firehose_hyper::proto::producer::Config;
+use firehose_hyper::{Credentials, Endpoint, Producer, Signer, Tls, Transport};
+
+use crate::payload::Payload;
+use crate::{Args, Clocks, Failed, Sent, Told};
+
+/// Sends all records.
+pub(crate) async fn run(
+    args: &Args,
+    payload: &Payload,
+    first: usize,
+    authority: Option<Vec<u8>>,
+) -> Told {
+    let transport = transport(args, authority)?;
+    let config = config(args)?;
+    send(first, payload, &config, &transport).await?;
+    let clocks = Clocks::start();
+    let sent = send(args.records, payload, &config, &transport).await?;
+    Ok(clocks.stop(sent))
+}
+
+async fn send(
+    records: usize,
+    payload: &Payload,
+    config: &Config,
+    transport: &Transport,
+) -> Result<Sent, Failed> {
+    let producer = Producer::spawn(config.clone(), transport.clone());
+    for index in 0..records {
+        producer.push(payload.bytes(index)).await?;
+    }
+    let stats = producer.close().await;
+    Ok(Sent { requests: stats.requests, delivered: stats.records_delivered })
+}
+
+fn transport(args: &Args, authority: Option<Vec<u8>>) -> Result<Transport, Failed> {
+    let endpoint = Endpoint::from_url(&args.endpoint, Some("us-east-1"))?;
+    let credentials =
+        Credentials::new("AKIDEXAMPLE", "not a real secret key", None, None, "benchmark");
+    let mut builder = Transport::builder(endpoint).signer(Signer::new(credentials, "us-east-1"));
+    if let Some(authority) = authority {
+        builder = builder.tls(Tls::from_pem(&authority)?);
+    }
+    Ok(builder.build()?)
+}
+
+fn config(args: &Args) -> Result<Config, Failed> {
+    let mut config = Config::new(firehose_benches::stream()).with_in_flight_max(args.concurrency);
+    if let Some(bytes) = args.buffer_bytes {
+        config = config.with_buffer_bytes_max(bytes);
+    }
+    Ok(config.with_limits(Limits::default().with_records_max(args.batch.into())?))
+}
