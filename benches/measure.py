@@ -27,8 +27,11 @@ def build(profile, rivals=True, bins=("sink", "load")):
     if rivals:
         command += ["--features", "rivals"]
     subprocess.run(command, cwd=ROOT, check=True)
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return target / ("debug" if profile == "dev" else profile)
+    return target_folder() / ("debug" if profile == "dev" else profile)
+
+
+def target_folder():
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
 
 class Sink:

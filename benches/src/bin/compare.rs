@@ -1,4 +1,4 @@
-//! Compares the core with the AWS SDK within one process, part by part, and prints two tables.
+//! Compares the core with the AWS SDK within one process, part by part, and prints tables.
 //!
 //! The two take turns, and what is counted is the time of this thread on a CPU. The SDK hashes the
 //! body in its call, the core does not: the same library's hash of the same body is measured beside
@@ -62,6 +62,26 @@ mod with_rivals {
     /// The operations that are timed together, so that the clock itself costs little.
     const GROUP: usize = 8;
 
+    /// The ratios that are wanted, by size.
+    type Wanted = [(&'static str, f64); 4];
+
+    const ENCODE_AND_READ: Wanted =
+        [("500x100B", 8.0), ("500x1KiB", 3.5), ("500x8KiB", 1.6), ("4x1000KiB", 1.4)];
+
+    const PUSH_TO_SETTLED: Wanted =
+        [("500x100B", 7.0), ("500x1KiB", 3.5), ("500x8KiB", 2.0), ("4x1000KiB", 1.8)];
+
+    fn wanted(all: &Wanted, size: &str) -> String {
+        let wanted = all.iter().find(|(name, _)| *name == size);
+        wanted.map_or(String::new(), |(_, ratio)| ratio.to_string())
+    }
+
+    const ANSWERS: [(&str, Kind); 3] = [
+        ("all stored", Kind::Stored),
+        ("one in ten refused", Kind::Refused { every: 10 }),
+        ("escapes and unknown members", Kind::Strange),
+    ];
+
     type Result<T> = core::result::Result<T, Box<dyn Error>>;
 
     pub(super) fn compare(args: &Args) -> Result<()> {
@@ -71,27 +91,38 @@ mod with_rivals {
             SIZES.into_iter().filter(|size| size.name.contains(&args.size)).collect();
         let mut out = io::stdout().lock();
         writeln!(out, "µs of CPU for a request, median (min–max) of {} rounds\n", turns.rounds)?;
-        writeln!(out, "| encode and read the answer | ours | SDK | SDK / ours |")?;
-        writeln!(out, "|---|---|---|---|")?;
+        writeln!(out, "| encode and read the answer | ours | SDK | SDK / ours | wanted |")?;
+        writeln!(out, "|---|---|---|---|---|")?;
         for size in &sizes {
             let [ours, sdk] = encode_and_read(*size, turns)?;
             let ratio = Summary::of(ours.iter().zip(&sdk).map(|(ours, sdk)| sdk / ours));
             let [ours, sdk] = [ours, sdk].map(Summary::of);
-            writeln!(out, "| {} | {ours} | {sdk} | {ratio:.2} |", size.name)?;
+            let wanted = wanted(&ENCODE_AND_READ, size.name);
+            writeln!(out, "| {} | {ours} | {sdk} | {ratio:.2} | {wanted} |", size.name)?;
+            out.flush()?;
+        }
+        writeln!(out, "\n| read an answer on 500 records | ours | SDK | SDK / ours |")?;
+        writeln!(out, "|---|---|---|---|")?;
+        for (name, kind) in ANSWERS {
+            let [ours, sdk] = read(kind, turns)?;
+            let ratio = Summary::of(ours.iter().zip(&sdk).map(|(ours, sdk)| sdk / ours));
+            let [ours, sdk] = [ours, sdk].map(Summary::of);
+            writeln!(out, "| {name} | {ours} | {sdk} | {ratio:.2} |")?;
             out.flush()?;
         }
         writeln!(
             out,
-            "\n| from push to settled | ours | SDK's call | its hash | SDK less hash | that / ours |"
+            "\n| from push to settled | ours | SDK's call | its hash | SDK less hash | that / ours | wanted |"
         )?;
-        writeln!(out, "|---|---|---|---|---|---|")?;
+        writeln!(out, "|---|---|---|---|---|---|---|")?;
         for size in &sizes {
             let [ours, sdk, hash] = push_to_settled(*size, turns)?;
             let rest: Vec<f64> = sdk.iter().zip(&hash).map(|(sdk, hash)| sdk - hash).collect();
             let ratio = Summary::of(ours.iter().zip(&rest).map(|(ours, rest)| rest / ours));
             let [ours, sdk, hash, rest] = [ours, sdk, hash, rest].map(Summary::of);
             let name = size.name;
-            writeln!(out, "| {name} | {ours} | {sdk} | {hash} | {rest} | {ratio:.2} |")?;
+            let wanted = wanted(&PUSH_TO_SETTLED, name);
+            writeln!(out, "| {name} | {ours} | {sdk} | {hash} | {rest} | {ratio:.2} | {wanted} |")?;
             out.flush()?;
         }
         Ok(())
@@ -119,6 +150,28 @@ mod with_rivals {
                 assert!(!sdk::body(black_box(&request)).is_empty());
                 let output = serde.read(black_box(&answer));
                 assert_eq!(sdk::stored(&output), size.records);
+            })
+        };
+        turns.take([&mut ours, &mut sdk])
+    }
+
+    fn read(kind: Kind, turns: Turns) -> Result<[Vec<f64>; 2]> {
+        const RECORDS: usize = 500;
+        let mut answers = Answers::new(kind);
+        let mut core = EncodeAndJudge::new();
+        let mut ours = || {
+            answers.prepare(RECORDS, GROUP);
+            timed(|| {
+                let answer = answers.next(RECORDS);
+                assert_eq!(core.judge(RECORDS, answer), kind.stored(RECORDS));
+            })
+        };
+        let answer = sdk::answer(Bytes::from(reply(RECORDS, kind)));
+        let serde = SerDe::new();
+        let mut sdk = || {
+            timed(|| {
+                let output = serde.read(black_box(&answer));
+                assert_eq!(sdk::stored(&output), kind.stored(RECORDS));
             })
         };
         turns.take([&mut ours, &mut sdk])
