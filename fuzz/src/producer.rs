@@ -23,6 +23,10 @@ use model::Model;
 /// More operations than this are not taken from one input.
 const STEPS_MAX: usize = 4_096;
 
+/// All ways in which a transport can fail.
+const FAILURES: [Failure; 4] =
+    [Failure::NotSent, Failure::OutcomeUnknown, Failure::NotReady, Failure::Unsendable];
+
 /// Drives a producer as the bytes say, and holds all that comes out of it against a model.
 ///
 /// # Panics
@@ -137,11 +141,12 @@ impl World {
 
     fn fail(&mut self, input: &mut Input<'_>) {
         let Some((id, _)) = self.model.in_flight(input.byte()) else { return };
-        let failure = input.pick(&[Failure::NotSent, Failure::OutcomeUnknown]);
+        let failure = input.pick(&FAILURES);
+        let clean = !self.producer.has_output();
         self.model.passes(self.now);
         let taken = self.producer.handle_failure(self.now, RequestId::from_number(id), failure);
         taken.expect("the request is under way");
-        self.model.failed(id, Class::of_failure(failure));
+        self.model.failed(id, Class::of_failure(failure), clean);
     }
 
     /// Answers a request that was answered, failed or cancelled before.

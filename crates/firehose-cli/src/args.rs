@@ -60,7 +60,8 @@ Exit status: 0 all delivered; 1 some records not, they are in the failure file; 
 
 Examples:
   firehose put demo --local delivered app.log     deliver into a directory, without an account
-  firehose put logs app.log --region eu-west-1    deliver to AWS, with keys from the environment
+  firehose put logs app.log --region eu-west-1    deliver to AWS, with credentials from wherever
+                                                  AWS's own tools would find them
   tail -f app.log | firehose put logs --region eu-west-1 --linger 1000";
 
 #[derive(Args, Debug)]
@@ -75,7 +76,7 @@ pub(crate) struct PutArgs {
 
     /// Deliver through an embedded service of this process into DIR: no account, no network
     #[arg(long, value_name = "DIR", help_heading = "Where to",
-          conflicts_with_all = ["endpoint_url", "region"])]
+          conflicts_with_all = ["endpoint_url", "region", "profile", "ca_bundle"])]
     pub(crate) local: Option<PathBuf>,
 
     /// Write a line for each record to DIR/.firehose/ledger.jsonl, with --local
@@ -89,6 +90,14 @@ pub(crate) struct PutArgs {
     /// Region of the service [env: AWS_REGION, AWS_DEFAULT_REGION]
     #[arg(long, value_name = "REGION", help_heading = "Where to")]
     pub(crate) region: Option<String>,
+
+    /// Profile that settings and credentials are taken from [env: AWS_PROFILE]
+    #[arg(long, value_name = "NAME", help_heading = "Where to")]
+    pub(crate) profile: Option<String>,
+
+    /// Certificates (PEM) that are trusted instead of the system's [env: AWS_CA_BUNDLE]
+    #[arg(long, value_name = "FILE", help_heading = "Where to")]
+    pub(crate) ca_bundle: Option<PathBuf>,
 
     /// How input is cut into records
     #[arg(long, value_enum, default_value_t = Split::Lines, help_heading = "Records")]
@@ -112,9 +121,9 @@ pub(crate) struct PutArgs {
     #[arg(long, value_name = "MS", default_value_t = 100, help_heading = "Sending")]
     pub(crate) linger: u64,
 
-    /// Times that a record is sent at most
-    #[arg(long, value_name = "N", default_value = "10", help_heading = "Sending")]
-    pub(crate) attempts: NonZeroU8,
+    /// Times that a record is sent at most [env: AWS_MAX_ATTEMPTS] [default: 10]
+    #[arg(long, value_name = "N", help_heading = "Sending")]
+    pub(crate) attempts: Option<NonZeroU8>,
 
     /// Seconds after which a record is given up [default: never]
     #[arg(long, value_name = "S", help_heading = "Sending")]

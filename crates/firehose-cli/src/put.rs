@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use firehose_hyper::{Producer, Transport};
 use firehose_proto::producer::{Config, Stats};
 use firehose_proto::retry::Policy;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::args::PutArgs;
@@ -20,7 +20,7 @@ use crate::failures::Failures;
 use crate::feed::{Fed, Feeder, Input, lock};
 use crate::local::Local;
 use crate::progress::Progress;
-use crate::remote::{self, NoRemote};
+use crate::remote::{self, NoRemote, Remote};
 use crate::say;
 use crate::signals::{Signal, Signals};
 use crate::summary::Summary;
@@ -36,12 +36,9 @@ pub(crate) fn run(args: &PutArgs) -> ExitCode {
     let started = Instant::now();
     let mut summary = Summary::new(args.stream.clone());
     summary.delivered_to = args.local.as_ref().map(|dir| dir.join(args.stream.as_str()));
-    match plan(args) {
-        Ok(plan) => execute(args, plan, &mut summary),
-        Err(Refusal { error, exit_status }) => {
-            summary.error = Some(error);
-            summary.exit_status = exit_status;
-        }
+    if let Err(Refusal { error, exit_status }) = execute(args, &mut summary) {
+        summary.error = Some(error);
+        summary.exit_status = exit_status;
     }
     summary.seconds = started.elapsed().as_secs_f64();
     report(args, &summary)
@@ -53,6 +50,7 @@ struct Plan {
     failures: Failures,
     local: Option<Local>,
     transport: Transport,
+    policy: Policy,
     warning: Option<String>,
 }
 
@@ -71,7 +69,7 @@ impl Refusal {
     }
 }
 
-fn plan(args: &PutArgs) -> Result<Plan, Refusal> {
+fn plan(args: &PutArgs, runtime: &Runtime) -> Result<Plan, Refusal> {
     if args.files.is_empty() && std::io::stdin().is_terminal() {
         return Err(Refusal::usage("nothing to put: name files, or pipe something into stdin"));
     }
@@ -82,36 +80,31 @@ fn plan(args: &PutArgs) -> Result<Plan, Refusal> {
         })?,
         None => Failures::if_needed(PathBuf::from(format!("{}.failed.jsonl", args.stream))),
     };
-    let (transport, local, warning) = match &args.local {
-        Some(dir) => {
-            let local = Local::open(dir, args.ledger).map_err(Refusal::nothing_sent)?;
-            let transport = local.transport().map_err(Refusal::nothing_sent)?;
-            (transport, Some(local), None)
-        }
-        None => {
-            let env = |name: &str| std::env::var(name).ok();
-            let remote = remote::open(args, &env).map_err(|error| match error {
-                NoRemote::Usage(error) => Refusal::usage(error),
-                NoRemote::Missing(error) => Refusal::nothing_sent(error),
-            })?;
-            (remote.transport, None, remote.warning)
-        }
-    };
-    Ok(Plan { inputs, failures, local, transport, warning })
+    if let Some(dir) = &args.local {
+        let local = Local::open(dir, args.ledger).map_err(Refusal::nothing_sent)?;
+        let transport = local.transport().map_err(Refusal::nothing_sent)?;
+        let policy = Policy::default();
+        let policy = args.attempts.map_or(policy, |attempts| policy.with_attempts_max(attempts));
+        return Ok(Plan { inputs, failures, local: Some(local), transport, policy, warning: None });
+    }
+    let env = |name: &str| std::env::var(name).ok();
+    let remote = runtime.block_on(remote::open(args, &env)).map_err(|error| match error {
+        NoRemote::Usage(error) => Refusal::usage(error),
+        NoRemote::Missing(error) => Refusal::nothing_sent(error),
+    })?;
+    let Remote { transport, policy, warning } = remote;
+    Ok(Plan { inputs, failures, local: None, transport, policy, warning })
 }
 
-fn execute(args: &PutArgs, plan: Plan, summary: &mut Summary) {
-    let runtime = match Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            summary.error = Some(format!("cannot start: {error}"));
-            summary.exit_status = 3;
-            return;
-        }
-    };
-    runtime.block_on(drive(args, plan, summary));
+fn execute(args: &PutArgs, summary: &mut Summary) -> Result<(), Refusal> {
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Refusal::nothing_sent(format!("cannot start: {error}")))?;
+    let planned = plan(args, &runtime);
+    let done = planned.map(|plan| runtime.block_on(drive(args, plan, summary)));
     // A read of stdin cannot be taken back; nobody waits for it.
     runtime.shutdown_background();
+    done
 }
 
 async fn drive(args: &PutArgs, plan: Plan, summary: &mut Summary) {
@@ -120,12 +113,15 @@ async fn drive(args: &PutArgs, plan: Plan, summary: &mut Summary) {
     if let Some(warning) = &plan.warning {
         progress.say(warning);
     }
-    let config = config(args, plan.local.is_some());
+    let config = config(args, plan.policy, plan.local.is_some());
+    let endpoint = plan.transport.endpoint().clone();
     let (producer, events) = Producer::spawn_with_events(config, plan.transport);
     let failures = Arc::new(Mutex::new(plan.failures));
     let (is_hopeless, hopeless) = oneshot::channel();
     let watcher = Watcher {
         producer: producer.clone(),
+        stream: args.stream.clone(),
+        endpoint,
         failures: Arc::clone(&failures),
         progress: progress.clone(),
         is_verbose: args.verbose,
@@ -168,10 +164,10 @@ async fn drive(args: &PutArgs, plan: Plan, summary: &mut Summary) {
     keep_failures(failures, can_be_read_again, summary);
 }
 
-fn config(args: &PutArgs, is_local: bool) -> Config {
+fn config(args: &PutArgs, policy: Policy, is_local: bool) -> Config {
     let config = Config::new(args.stream.clone())
         .with_linger(Duration::from_millis(args.linger))
-        .with_policy(Policy::default().with_attempts_max(args.attempts))
+        .with_policy(policy)
         .with_record_ttl(args.ttl.map(Duration::from_secs));
     match args.in_flight {
         Some(requests) => config.with_in_flight_max(requests),

@@ -1,11 +1,23 @@
-//! The service over the network: endpoint, credentials and certificates from options and
-//! environment.
+//! The service over the network: endpoint, credentials, certificates and proxies from options,
+//! environment and profile.
 
-use std::fs;
+use std::time::SystemTime;
 
-use firehose_hyper::{Endpoint, InvalidEndpoint, Signer, Tls, Transport, credentials};
+use firehose_hyper::credentials::SharedCredentialsProvider;
+use firehose_hyper::{
+    Endpoint, Settings, SettingsError, SignError, Signer, Transport, advice, credentials,
+};
+use firehose_proto::retry::Policy;
 
 use crate::args::PutArgs;
+
+/// The variables that say where credentials are to be found; besides them stands the profile.
+const SOURCES: [&str; 4] = [
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+];
 
 /// Why there is no way to the service.
 pub(crate) enum NoRemote {
@@ -15,8 +27,16 @@ pub(crate) enum NoRemote {
     Missing(String),
 }
 
-impl From<InvalidEndpoint> for NoRemote {
-    fn from(error: InvalidEndpoint) -> Self {
+impl From<SettingsError> for NoRemote {
+    fn from(error: SettingsError) -> Self {
+        if matches!(error, SettingsError::NoRegion) {
+            let text = "where to? give --local DIR, --endpoint-url URL or --region REGION, or set \
+                        AWS_REGION";
+            return Self::Usage(text.to_owned());
+        }
+        if matches!(error, SettingsError::CaBundle { .. }) {
+            return Self::Missing(error.to_string());
+        }
         Self::Usage(error.to_string())
     }
 }
@@ -24,68 +44,110 @@ impl From<InvalidEndpoint> for NoRemote {
 /// A way to the service, and what the user should know about it.
 pub(crate) struct Remote {
     pub(crate) transport: Transport,
+    pub(crate) policy: Policy,
     pub(crate) warning: Option<String>,
 }
 
-/// Finds the way to the service. An option goes before a variable, and a variable of this service
-/// before a general one.
-pub(crate) fn open(
+/// Finds the way to the service. An option goes before a variable, a variable of this service
+/// before a general one, and the profile comes last.
+pub(crate) async fn open(
     args: &PutArgs,
     env: &impl Fn(&str) -> Option<String>,
 ) -> Result<Remote, NoRemote> {
-    let endpoint = endpoint(args, env)?;
-    let keys = credentials::from_env(env).map_err(|error| NoRemote::Missing(error.to_string()))?;
+    let settings = settings(args, env).await?;
+    let endpoint = settings.endpoint()?;
     let mut warning = None;
-    let signer = match keys {
-        Some(keys) => Some(Signer::new(keys, endpoint.region())),
-        None if endpoint.is_loopback() => {
-            warning = Some("no credentials: requests to this machine are not signed".to_owned());
-            None
-        }
+    let mut builder = settings.transport()?;
+    match signer(args, env, &endpoint).await? {
+        Some(signer) => builder = builder.signer(signer),
         None => {
-            return Err(NoRemote::Missing(
-                "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
-                 or deliver into a directory with --local"
-                    .to_owned(),
-            ));
+            warning = Some("no credentials: requests to this machine are not signed".to_owned())
         }
-    };
+    }
     if endpoint.is_plain() && !endpoint.is_loopback() {
         warning = Some(format!("records go to {} without encryption", endpoint.host()));
     }
-    let mut builder = Transport::builder(endpoint).tls(tls(env)?);
-    if let Some(signer) = signer {
-        builder = builder.signer(signer);
-    }
     let transport = builder.build().map_err(|error| NoRemote::Missing(error.to_string()))?;
-    Ok(Remote { transport, warning })
+    Ok(Remote { transport, policy: settings.policy(), warning })
 }
 
-fn endpoint(args: &PutArgs, env: &impl Fn(&str) -> Option<String>) -> Result<Endpoint, NoRemote> {
-    let region = args.region.clone().or_else(|| first(env, &["AWS_REGION", "AWS_DEFAULT_REGION"]));
-    let variables = ["AWS_ENDPOINT_URL_FIREHOSE", "AWS_ENDPOINT_URL"];
-    let url = args.endpoint_url.clone().or_else(|| first(env, &variables));
-    match (url, region) {
-        (Some(url), region) => Ok(Endpoint::from_url(&url, region.as_deref())?),
-        (None, Some(region)) => Ok(Endpoint::from_region(&region)?),
-        (None, None) => Err(NoRemote::Usage(
-            "where to? give --local DIR, --endpoint-url URL or --region REGION, or set AWS_REGION"
-                .to_owned(),
-        )),
+async fn settings(
+    args: &PutArgs,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Result<Settings, NoRemote> {
+    let mut settings = read_settings(args, env).await?;
+    if let Some(region) = &args.region {
+        settings = settings.with_region(region.as_str());
+    }
+    if let Some(url) = &args.endpoint_url {
+        settings = settings.with_endpoint_url(url.as_str());
+    }
+    if let Some(path) = &args.ca_bundle {
+        settings = settings.with_ca_bundle(path);
+    }
+    if let Some(attempts) = args.attempts {
+        settings = settings.with_attempts_max(attempts);
+    }
+    Ok(settings)
+}
+
+#[cfg(feature = "aws-config")]
+async fn read_settings(
+    args: &PutArgs,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Result<Settings, NoRemote> {
+    Ok(Settings::load(env, args.profile.as_deref()).await?)
+}
+
+#[cfg(not(feature = "aws-config"))]
+async fn read_settings(
+    args: &PutArgs,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Result<Settings, NoRemote> {
+    if args.profile.is_some() {
+        return Err(NoRemote::Usage("this command was built without profiles".to_owned()));
+    }
+    Ok(Settings::from_env(env)?)
+}
+
+/// Finds credentials that are good now. To this machine requests may go without, and are signed only
+/// where somebody says with what.
+async fn signer(
+    args: &PutArgs,
+    env: &impl Fn(&str) -> Option<String>,
+    endpoint: &Endpoint,
+) -> Result<Option<Signer>, NoRemote> {
+    let keys = credentials::from_env(env).map_err(|error| NoRemote::Missing(error.to_string()))?;
+    let is_told = args.profile.is_some() || SOURCES.iter().any(|name| env(name).is_some());
+    let signer = match keys {
+        Some(keys) if args.profile.is_none() => Signer::new(keys, endpoint.region()),
+        None if endpoint.is_loopback() && !is_told => return Ok(None),
+        Some(_) | None => match chain(args, endpoint).await {
+            Some(provider) => Signer::new(provider, endpoint.region()),
+            None => return Err(no_credentials("")),
+        },
+    };
+    match signer.load_credentials(SystemTime::now()).await {
+        Ok(()) => Ok(Some(signer)),
+        Err(SignError::Expired) => Err(NoRemote::Missing(advice::RENEW.to_owned())),
+        Err(error) => Err(no_credentials(&format!(" ({error})"))),
     }
 }
 
-/// Trusts the system's certificates, or those of `AWS_CA_BUNDLE` instead.
-fn tls(env: &impl Fn(&str) -> Option<String>) -> Result<Tls, NoRemote> {
-    let Some(path) = first(env, &["AWS_CA_BUNDLE"]) else { return Ok(Tls::platform()) };
-    let cannot = |error: &dyn std::fmt::Display| {
-        NoRemote::Missing(format!("cannot use the certificates in AWS_CA_BUNDLE, {path}: {error}"))
-    };
-    let bundle = fs::read(&path).map_err(|error| cannot(&error))?;
-    Tls::from_pem(&bundle).map_err(|error| cannot(&error))
+fn no_credentials(why: &str) -> NoRemote {
+    let advice = advice::MISSING;
+    NoRemote::Missing(format!(
+        "no credentials{why}: {advice}, or deliver into a directory with --local"
+    ))
 }
 
-/// Returns the first variable that is set and not empty.
-fn first(env: &impl Fn(&str) -> Option<String>, names: &[&str]) -> Option<String> {
-    names.iter().filter_map(|name| env(name)).find(|value| !value.is_empty())
+#[cfg(feature = "aws-config")]
+async fn chain(args: &PutArgs, endpoint: &Endpoint) -> Option<SharedCredentialsProvider> {
+    let profile = args.profile.as_deref();
+    Some(credentials::default_chain(profile, Some(endpoint.region())).await)
+}
+
+#[cfg(not(feature = "aws-config"))]
+async fn chain(_: &PutArgs, _: &Endpoint) -> Option<SharedCredentialsProvider> {
+    None
 }

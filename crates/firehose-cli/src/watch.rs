@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use firehose_hyper::{Event, Events, Failure, Producer, SendError};
+use firehose_hyper::{Advice, Endpoint, Event, Events, Failure, Producer, SendError};
+use firehose_proto::StreamName;
 use firehose_proto::producer::{Outcome, Setback, SetbackCause, Settled, Why};
 use firehose_proto::retry::Class;
 use tokio::sync::oneshot;
@@ -19,6 +20,8 @@ const NOT_SENT_MAX: u32 = 3;
 /// What the watcher works with.
 pub(crate) struct Watcher {
     pub(crate) producer: Producer,
+    pub(crate) stream: StreamName,
+    pub(crate) endpoint: Endpoint,
     pub(crate) failures: Arc<Mutex<Failures>>,
     pub(crate) progress: Progress,
     pub(crate) is_verbose: bool,
@@ -35,6 +38,8 @@ pub(crate) struct State {
     not_sent: u32,
     /// What came back of the last request that came to nothing.
     last: String,
+    /// The user was told that records wait for something outside.
+    is_waiting: bool,
     /// Why going on is of no use.
     cause: Option<String>,
 }
@@ -47,7 +52,8 @@ impl Watcher {
                 Event::Settled(report) => {
                     lock(&self.failures).write(&report);
                     self.progress.delivered(self.producer.stats().records_delivered);
-                    if report.iter().any(|settled| never_got_there(&settled)) {
+                    self.state.is_waiting = false;
+                    if report.iter().any(|settled| is_of_no_use(&settled)) {
                         self.give_up();
                     }
                 }
@@ -64,17 +70,32 @@ impl Watcher {
     }
 
     fn set_back(&mut self, setback: &Setback, error: Option<&SendError>) {
-        let text = match error {
-            Some(error) => error.to_string(),
-            None => cause(setback),
-        };
-        if self.is_verbose {
+        let text = self.text(setback, error);
+        if setback.class == Class::NotReady && !self.state.is_waiting {
+            self.state.is_waiting = true;
+            self.progress.say(&format!("records wait: {text}"));
+        } else if self.is_verbose {
             let (records, class) = (setback.records, setback.class);
             self.progress.say(&format!("a request of {records} records was {class}: {text}"));
         }
         self.state.last = text;
         if self.is_hopeless(setback, error) {
             self.give_up();
+        }
+    }
+
+    /// Returns what came back of a request, and what to do about it.
+    fn text(&self, setback: &Setback, error: Option<&SendError>) -> String {
+        let advice = Advice::new(&self.stream, &self.endpoint);
+        let (text, advice) = match (error, &setback.cause) {
+            (Some(error), _) => (error.to_string(), advice.on_failure(error)),
+            (None, SetbackCause::Fault(fault)) => (fault.to_string(), advice.on_fault(fault)),
+            (None, SetbackCause::Distrust(distrust)) => (distrust.to_string(), None),
+            (None, SetbackCause::Failure(failure)) => (failure.to_string(), None),
+        };
+        match advice {
+            Some(advice) => format!("{text}; {advice}"),
+            None => text,
         }
     }
 
@@ -94,29 +115,23 @@ impl Watcher {
         }
         let unreachable =
             self.state.not_sent >= NOT_SENT_MAX && self.producer.stats().records_delivered == 0;
-        setback.class == Class::StreamRejected
-            || error.is_some_and(SendError::is_permanent)
+        setback.class.is_of_stream()
             || self.local.as_ref().is_some_and(Local::is_broken)
             || unreachable
     }
 }
 
-/// Returns whether a record was given up after its last attempt, and that one did not even get to
-/// the service: nobody is there any more.
-fn never_got_there(settled: &Settled<'_>) -> bool {
+/// Returns whether a record was given up for a reason that others would share. Either its last
+/// attempt did not even get to the service: nobody is there any more. Or its credentials were refused
+/// twice, and the provider has no better ones.
+fn is_of_no_use(settled: &Settled<'_>) -> bool {
     match settled.outcome() {
         Outcome::Failed { why: Why::Exhausted { last: Some(last) }, .. } => {
             last.class == Class::NotSent
         }
+        Outcome::Failed { why: Why::Rejected { last: Some(last) }, .. } => {
+            last.class == Class::Renew
+        }
         Outcome::Delivered { .. } | Outcome::Failed { .. } => false,
-    }
-}
-
-/// What came back of a request, without the words of the transport.
-fn cause(setback: &Setback) -> String {
-    match &setback.cause {
-        SetbackCause::Distrust(distrust) => distrust.to_string(),
-        SetbackCause::Failure(failure) => failure.to_string(),
-        SetbackCause::Fault(fault) => fault.to_string(),
     }
 }

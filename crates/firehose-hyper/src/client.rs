@@ -16,7 +16,8 @@ use firehose_proto::wire::request::put_record;
 use firehose_proto::wire::{Operation, Response, Scratch};
 use tokio::time::Instant;
 
-use crate::service::{self, HttpService, SendError};
+use crate::identity::Attempt;
+use crate::service::{self, HttpService, Outgoing, SendError};
 
 /// The time a call may take unless said otherwise: enough for a large request on a slow line.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -75,7 +76,7 @@ impl<S: HttpService> Client<S> {
         }
         let sealed = batch.seal().ok_or(CallError::NoRecords)?;
         let body = sealed.body().clone();
-        let response = self.call(Operation::PutRecordBatch, body).await?;
+        let response = self.call(Operation::PutRecordBatch, body, sealed.len()).await?;
         match Judgement::of(response, sealed.len(), &mut Scratch::new()) {
             Judgement::Fault(fault) => Err(CallError::Fault(fault)),
             Judgement::Records(judged) => Ok(judged),
@@ -96,7 +97,8 @@ impl<S: HttpService> Client<S> {
             let error = AddError::RecordTooLarge { bytes, bytes_max };
             return Err(CallError::Record { index: 0, error });
         }
-        let response = self.call(Operation::PutRecord, put_record(stream, data).into()).await?;
+        let body = put_record(stream, data).into();
+        let response = self.call(Operation::PutRecord, body, 1).await?;
         if !response.is_success() {
             return Err(CallError::Fault(Fault::read(response, &mut Scratch::new())));
         }
@@ -112,9 +114,16 @@ impl<S: HttpService> Client<S> {
         }
     }
 
-    async fn call(&self, operation: Operation, body: bytes::Bytes) -> Result<Response, CallError> {
+    async fn call(
+        &self,
+        operation: Operation,
+        body: bytes::Bytes,
+        records: usize,
+    ) -> Result<Response, CallError> {
         let deadline = Instant::now() + self.timeout;
-        let sent = service::send(self.service.clone(), operation, body, deadline);
+        let attempt = Attempt::ONLY;
+        let outgoing = Outgoing { operation, body, records, attempt, deadline };
+        let sent = service::send(self.service.clone(), outgoing);
         sent.await.map_err(CallError::Send)
     }
 }

@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::endpoint::Endpoint;
 use crate::error::TransportError;
+use crate::proxy::Proxy;
 use crate::timeouts::{Phase, Timeouts, until};
 use crate::tls::{Tls, TlsError};
 
@@ -49,8 +50,19 @@ pub struct Connector {
 
 enum Kind {
     Custom(Box<dyn Fn() -> Connecting + Send + Sync>),
-    Tcp { host: Box<str>, port: u16, tls: Option<(TlsConnector, ServerName<'static>)> },
+    Tcp(Route),
 }
+
+/// A way to an endpoint, perhaps through a proxy.
+struct Route {
+    host: Box<str>,
+    port: u16,
+    tls: Option<TlsPart>,
+    proxy: Option<(Proxy, Option<TlsPart>)>,
+}
+
+/// What makes TLS of a stream, and the name that the certificate must have.
+type TlsPart = (TlsConnector, ServerName<'static>);
 
 impl Connector {
     /// Makes connections to an endpoint, with TLS if it is not a plain one.
@@ -59,15 +71,27 @@ impl Connector {
     ///
     /// [`TlsError`] if the endpoint needs TLS and the certificates cannot be used.
     pub fn tcp(endpoint: &Endpoint, tls: &Tls) -> Result<Self, TlsError> {
-        let tls = if endpoint.is_plain() {
-            None
-        } else {
-            let name = ServerName::try_from(endpoint.host().to_owned())
-                .map_err(|_| TlsError::Host { host: endpoint.host().into() })?;
-            Some((TlsConnector::from(Arc::new(tls.config()?)), name))
+        Self::through(endpoint, tls, None)
+    }
+
+    /// Makes connections to an endpoint through a proxy, if there is one: through a tunnel if the
+    /// endpoint has TLS, else just to the proxy.
+    pub(crate) fn through(
+        endpoint: &Endpoint,
+        tls: &Tls,
+        proxy: Option<Proxy>,
+    ) -> Result<Self, TlsError> {
+        let proxy = match proxy {
+            None => None,
+            Some(proxy) => {
+                let part = proxy.is_tls.then(|| tls_part(&proxy.host, tls)).transpose()?;
+                Some((proxy, part))
+            }
         };
-        let kind = Kind::Tcp { host: endpoint.host().into(), port: endpoint.port(), tls };
-        Ok(Self { kind: Arc::new(kind) })
+        let is_tls = !endpoint.is_plain();
+        let tls = is_tls.then(|| tls_part(endpoint.host(), tls)).transpose()?;
+        let (host, port) = (endpoint.host().into(), endpoint.port());
+        Ok(Self { kind: Arc::new(Kind::Tcp(Route { host, port, tls, proxy })) })
     }
 
     /// Makes connections by a function of the user's: a pipe, a Unix socket, a tunnel.
@@ -101,26 +125,67 @@ impl Connector {
                     .map_err(|_| timed_out(peer, Phase::Connect))?
                     .map_err(|source| TransportError::Connect { peer: Arc::clone(peer), source })
             }
-            Kind::Tcp { host, port, tls } => {
-                let stream = connect_tcp(host, *port, peer, connect_until).await?;
-                let Some((connector, name)) = tls else { return Ok(Box::new(stream)) };
-                let handshake = connector.connect(name.clone(), stream);
-                timeout_at(until(timeouts.handshake(), deadline), handshake)
-                    .await
-                    .map_err(|_| timed_out(peer, Phase::Handshake))?
-                    .map(|stream| Box::new(stream) as BoxIo)
-                    .map_err(|source| handshake_error(peer, source))
-            }
+            Kind::Tcp(route) => route.connect(peer, timeouts, deadline, connect_until).await,
         }
     }
+}
+
+impl Route {
+    async fn connect(
+        &self,
+        peer: &Arc<str>,
+        timeouts: &Timeouts,
+        deadline: Instant,
+        connect_until: Instant,
+    ) -> Result<BoxIo, TransportError> {
+        let handshake_until = || until(timeouts.handshake(), deadline);
+        let Some((proxy, proxy_tls)) = &self.proxy else {
+            let stream = connect_tcp(&self.host, self.port, peer, connect_until).await?;
+            return start_tls(Box::new(stream), self.tls.as_ref(), peer, handshake_until()).await;
+        };
+        let stream = connect_tcp(&proxy.host, proxy.port, &proxy.peer, connect_until).await?;
+        let io = Box::new(stream);
+        let io = start_tls(io, proxy_tls.as_ref(), &proxy.peer, handshake_until()).await?;
+        if self.tls.is_none() {
+            return Ok(io);
+        }
+        let host = &self.host;
+        let target = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
+        let target = format!("{target}:{}", self.port);
+        let io = timeout_at(handshake_until(), proxy.tunnel(io, &target))
+            .await
+            .map_err(|_| timed_out(&proxy.peer, Phase::Proxy))??;
+        start_tls(io, self.tls.as_ref(), peer, handshake_until()).await
+    }
+}
+
+/// Makes TLS of a stream, if that is wanted.
+async fn start_tls(
+    io: BoxIo,
+    tls: Option<&TlsPart>,
+    peer: &Arc<str>,
+    handshake_until: Instant,
+) -> Result<BoxIo, TransportError> {
+    let Some((connector, name)) = tls else { return Ok(io) };
+    timeout_at(handshake_until, connector.connect(name.clone(), io))
+        .await
+        .map_err(|_| timed_out(peer, Phase::Handshake))?
+        .map(|stream| Box::new(stream) as BoxIo)
+        .map_err(|source| handshake_error(peer, source))
+}
+
+fn tls_part(host: &str, tls: &Tls) -> Result<TlsPart, TlsError> {
+    let name =
+        ServerName::try_from(host.to_owned()).map_err(|_| TlsError::Host { host: host.into() })?;
+    Ok((TlsConnector::from(Arc::new(tls.config()?)), name))
 }
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &*self.kind {
             Kind::Custom(_) => "custom",
-            Kind::Tcp { tls: None, .. } => "tcp",
-            Kind::Tcp { tls: Some(_), .. } => "tls",
+            Kind::Tcp(Route { tls: None, .. }) => "tcp",
+            Kind::Tcp(Route { tls: Some(_), .. }) => "tls",
         };
         f.debug_tuple("Connector").field(&kind).finish()
     }

@@ -1,5 +1,5 @@
-//! Who signs: the types that users of AWS's libraries already hold, and the three variables of the
-//! environment. Longer chains of sources belong to a provider that the user brings.
+//! Who signs: the types that users of AWS's libraries already hold, the three variables of the
+//! environment, and with the feature `aws-config` the default chain of AWS's own SDKs.
 
 use core::fmt;
 
@@ -44,6 +44,47 @@ pub fn from_env(
     };
     let token = lookup(SESSION_TOKEN);
     Ok(Some(Credentials::new(id, secret, token, None, "Environment")))
+}
+
+/// Finds credentials as AWS's own SDKs do: environment, web identity, profile (keys, assumed roles,
+/// processes, SSO), container, instance; in this order, and each by AWS's own library, which reads
+/// the process's environment and files itself.
+///
+/// A profile that is named here is the only source.
+///
+/// ```no_run
+/// use firehose_hyper::{Signer, credentials};
+///
+/// # async fn example() {
+/// let provider = credentials::default_chain(None, Some("eu-west-1")).await;
+/// let signer = Signer::new(provider, "eu-west-1");
+/// # let _ = signer;
+/// # }
+/// ```
+#[cfg(feature = "aws-config")]
+pub async fn default_chain(
+    profile: Option<&str>,
+    region: Option<&str>,
+) -> SharedCredentialsProvider {
+    use aws_config::default_provider::credentials::DefaultCredentialsChain;
+    use aws_config::profile::ProfileFileCredentialsProvider;
+    use aws_config::provider_config::ProviderConfig;
+    use aws_types::region::Region;
+
+    let region = region.map(|region| Region::new(region.to_owned()));
+    let config = ProviderConfig::default().with_region(region.clone());
+    match profile {
+        Some(profile) => SharedCredentialsProvider::new(
+            ProfileFileCredentialsProvider::builder()
+                .configure(&config)
+                .profile_name(profile)
+                .build(),
+        ),
+        None => {
+            let chain = DefaultCredentialsChain::builder().configure(config).region(region);
+            SharedCredentialsProvider::new(chain.build().await)
+        }
+    }
 }
 
 /// Half a pair of keys: one variable is set, the other is not.

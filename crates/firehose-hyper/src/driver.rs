@@ -3,6 +3,7 @@
 //! Each request is hashed, signed and sent in a task of its own, so that large bodies use all cores.
 
 use std::collections::HashMap;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use firehose_proto::producer::{self as core_producer, Output, Transmit};
@@ -12,12 +13,16 @@ use tokio::sync::mpsc;
 use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 
 use crate::events::Event;
+use crate::identity::Attempt;
+use crate::observe;
 use crate::producer::Shared;
-use crate::service::{self, HttpService, SendError};
+use crate::service::{self, HttpService, Outgoing, SendError};
 
 pub(crate) struct Driver<S> {
     shared: Arc<Shared>,
     service: S,
+    /// How often a record is sent at most.
+    attempts_max: NonZeroU8,
     events: Option<mpsc::Sender<Event>>,
     sending: JoinSet<Result<Response, SendError>>,
     requests: HashMap<task::Id, (RequestId, AbortHandle)>,
@@ -32,7 +37,8 @@ impl<S: HttpService> Driver<S> {
         events: Option<mpsc::Sender<Event>>,
     ) -> Self {
         let (sending, requests, errors) = (JoinSet::new(), HashMap::new(), HashMap::new());
-        Self { shared, service, events, sending, requests, errors }
+        let attempts_max = shared.with(|state, _| state.core.config().policy().attempts_max());
+        Self { shared, service, attempts_max, events, sending, requests, errors }
     }
 
     /// Runs until the producer is closed and everything is told.
@@ -80,10 +86,12 @@ impl<S: HttpService> Driver<S> {
     }
 
     fn send(&mut self, transmit: Transmit) {
-        let Transmit { id, body, deadline, .. } = transmit;
+        let Transmit { id, body, records, attempt, deadline } = transmit;
+        let attempt = Attempt::of(attempt, self.attempts_max);
         let deadline = self.shared.instant(deadline);
-        let service = self.service.clone();
-        let sent = service::send(service, Operation::PutRecordBatch, body, deadline);
+        let operation = Operation::PutRecordBatch;
+        let outgoing = Outgoing { operation, body, records, attempt, deadline };
+        let sent = service::send(self.service.clone(), outgoing);
         let handle = self.sending.spawn(sent);
         self.requests.insert(handle.id(), (id, handle));
     }
@@ -121,10 +129,12 @@ impl<S: HttpService> Driver<S> {
     async fn publish(&mut self, event: core_producer::Event) {
         let event = match event {
             core_producer::Event::Settled(report) => {
+                observe::settled(&report);
                 self.shared.tell(&report);
                 Event::Settled(report)
             }
             core_producer::Event::Setback(setback) => {
+                observe::setback(&setback);
                 let error = self.errors.get(&setback.id).cloned();
                 Event::Setback { setback, error }
             }

@@ -3,10 +3,14 @@
 //! An [`Endpoint`] that exists can stand in a URL, in a `Host` header and in a certificate check:
 //! text is checked here, before it gets near any of them. Names are not resolved here.
 
+mod partition;
+
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
 
 use http::Uri;
+
+use partition::{Partition, region_of_host};
 
 /// The region that requests to a bare URL are signed for, if no other is named.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -46,20 +50,39 @@ impl Endpoint {
     ///
     /// [`InvalidEndpoint::Region`] if that cannot be the name of a region.
     pub fn from_region(region: &str) -> Result<Self, InvalidEndpoint> {
+        Self::for_region(region, false, false)
+    }
+
+    /// Makes the service's own endpoint in a region: with `fips` the one whose cryptography is
+    /// validated by FIPS 140, with `dualstack` the one that has IPv6 addresses as well.
+    ///
+    /// ```
+    /// use firehose_hyper::Endpoint;
+    ///
+    /// let endpoint = Endpoint::for_region("us-gov-west-1", true, false)?;
+    /// assert_eq!(endpoint.host(), "firehose-fips.us-gov-west-1.amazonaws.com");
+    /// # Ok::<(), firehose_hyper::InvalidEndpoint>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidEndpoint::Region`] if that cannot be the name of a region.
+    pub fn for_region(region: &str, fips: bool, dualstack: bool) -> Result<Self, InvalidEndpoint> {
         let region = check_region(region)?;
-        let host = format!("firehose.{region}.{}", suffix(region)).into();
+        let host = Partition::of(region).host(region, fips, dualstack).into();
         Ok(Self { plain: false, host, port: 443, region: region.into() })
     }
 
     /// Reads an endpoint from a URL: `http` or `https`, a host, at most a port.
     ///
-    /// Requests are signed for `region`, or for `us-east-1` if there is none.
+    /// Requests are signed for `region`. If there is none, the region in the name of the host
+    /// counts, as it stands in those of the service and of a VPC's endpoints, else `us-east-1`.
     ///
     /// # Errors
     ///
     /// [`InvalidEndpoint`] says what is wrong with which part.
     pub fn from_url(url: &str, region: Option<&str>) -> Result<Self, InvalidEndpoint> {
-        let region = check_region(region.unwrap_or(DEFAULT_REGION))?;
+        let region = region.map(check_region).transpose()?;
         // Before anything is told of the other parts: a password may look like any of them.
         if url.contains('@') {
             return Err(InvalidEndpoint::UserInfo);
@@ -86,7 +109,9 @@ impl Endpoint {
             "" => 443,
             text => check_port(text)?,
         };
-        Ok(Self { plain, host: check_host(host)?, port, region: region.into() })
+        let host = check_host(host)?;
+        let region = region.or_else(|| region_of_host(&host)).unwrap_or(DEFAULT_REGION).into();
+        Ok(Self { plain, host, port, region })
     }
 
     /// Returns the name or address of the host, an IPv6 address without its brackets.
@@ -267,41 +292,42 @@ fn check_host(host: &str) -> Result<Box<str>, InvalidEndpoint> {
     Ok(host.to_ascii_lowercase().into())
 }
 
-/// Returns the domain of the partition that a region is in; unknown regions are in the first.
-fn suffix(region: &str) -> &'static str {
-    const SUFFIXES: [(&str, &str); 6] = [
-        ("cn-", "amazonaws.com.cn"),
-        ("eusc-", "amazonaws.eu"),
-        ("us-iso-", "c2s.ic.gov"),
-        ("us-isob-", "sc2s.sgov.gov"),
-        ("eu-isoe-", "cloud.adc-e.uk"),
-        ("us-isof-", "csp.hci.ic.gov"),
-    ];
-    let fits = |(prefix, _): &&(&str, &str)| region.starts_with(prefix);
-    SUFFIXES.iter().find(fits).map_or("amazonaws.com", |(_, suffix)| suffix)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn regions_find_their_partition() {
-        for (region, url) in [
-            ("us-east-1", "https://firehose.us-east-1.amazonaws.com"),
-            ("us-gov-west-1", "https://firehose.us-gov-west-1.amazonaws.com"),
-            ("cn-north-1", "https://firehose.cn-north-1.amazonaws.com.cn"),
-            ("eusc-de-east-1", "https://firehose.eusc-de-east-1.amazonaws.eu"),
-            ("us-iso-east-1", "https://firehose.us-iso-east-1.c2s.ic.gov"),
-            ("us-isob-east-1", "https://firehose.us-isob-east-1.sc2s.sgov.gov"),
-            ("eu-isoe-west-1", "https://firehose.eu-isoe-west-1.cloud.adc-e.uk"),
-            ("us-isof-south-1", "https://firehose.us-isof-south-1.csp.hci.ic.gov"),
-            ("xx-new-9", "https://firehose.xx-new-9.amazonaws.com"),
-        ] {
-            let endpoint = Endpoint::from_region(region).unwrap();
-            assert_eq!(endpoint.to_string(), url);
+    fn endpoints_are_those_of_the_services_own_rules() {
+        let rows = include_str!("../tests/data/endpoints.txt");
+        let mut seen = 0;
+        for row in rows.lines().filter(|row| !row.starts_with('#')) {
+            let [region, fips, dualstack, url] = row.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{row}");
+            };
+            let endpoint = Endpoint::for_region(region, fips == "fips", dualstack == "dualstack");
+            let endpoint = endpoint.unwrap();
+            assert_eq!(endpoint.to_string(), url, "{row}");
             assert_eq!((endpoint.region(), endpoint.port()), (region, 443));
             assert!(!endpoint.is_plain() && !endpoint.is_loopback());
+            assert_eq!(Endpoint::from_url(url, None).unwrap(), endpoint);
+            seen += 1;
+        }
+        assert_eq!(seen, 208);
+    }
+
+    #[test]
+    fn requests_are_signed_for_the_region_in_the_host() {
+        for (url, region) in [
+            ("https://vpce-0a1b-c.firehose.eu-west-1.vpce.amazonaws.com", "eu-west-1"),
+            ("https://vpce-1.firehose.cn-north-1.vpce.amazonaws.com.cn", "cn-north-1"),
+            ("https://firehose-fips.us-gov-east-1.api.aws:8443", "us-gov-east-1"),
+            ("https://firehose.eu-west-1.example.org", "us-east-1"),
+            ("https://firehose.eu-west-1", "us-east-1"),
+            ("https://firehose", "us-east-1"),
+            ("http://127.0.0.1:4573", "us-east-1"),
+        ] {
+            assert_eq!(Endpoint::from_url(url, None).unwrap().region(), region, "{url}");
+            assert_eq!(Endpoint::from_url(url, Some("sa-east-1")).unwrap().region(), "sa-east-1");
         }
     }
 

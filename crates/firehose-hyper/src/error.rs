@@ -54,6 +54,18 @@ pub enum TransportError {
         /// What went wrong.
         source: io::Error,
     },
+    /// A proxy did not open a way to the peer.
+    Proxy {
+        /// Host and port of the proxy.
+        peer: Arc<str>,
+        /// What it said, or what went wrong.
+        source: BoxError,
+    },
+    /// A proxy wants a user name and a password, or others than it was given.
+    ProxyAuthentication {
+        /// Host and port of the proxy.
+        peer: Arc<str>,
+    },
     /// The connection ended after the whole request was written, before a whole answer came.
     Receive {
         /// Host and port.
@@ -100,34 +112,26 @@ pub enum TransportError {
 }
 
 impl TransportError {
-    /// Returns whether the service may have taken the request.
+    /// Returns whether the service may have taken the request, and whether it is of any use to try
+    /// again.
     pub fn failure(&self) -> Failure {
         match self {
-            Self::Certificate { .. }
-            | Self::Connect { .. }
+            Self::Certificate { .. } | Self::ProxyAuthentication { .. } => Failure::Unsendable,
+            Self::Connect { .. }
             | Self::Handshake { .. }
+            | Self::Proxy { .. }
             | Self::Resolve { .. }
-            | Self::Send { .. }
-            | Self::Sign(_) => Failure::NotSent,
+            | Self::Send { .. } => Failure::NotSent,
+            Self::Sign(error) => error.failure(),
             Self::Receive { .. } | Self::TooLarge { .. } => Failure::OutcomeUnknown,
             Self::Timeout { failure, .. } => *failure,
         }
     }
 
-    /// Returns whether another attempt would fail the same way: a refused certificate, missing
-    /// credentials, a request that cannot be signed.
+    /// Returns whether another attempt would fail the same way: a refused certificate, a proxy that
+    /// wants a password, a request that cannot be signed.
     pub fn is_permanent(&self) -> bool {
-        match self {
-            Self::Certificate { .. } => true,
-            Self::Sign(error) => error.is_permanent(),
-            Self::Connect { .. }
-            | Self::Handshake { .. }
-            | Self::Receive { .. }
-            | Self::Resolve { .. }
-            | Self::Send { .. }
-            | Self::Timeout { .. }
-            | Self::TooLarge { .. } => false,
-        }
+        self.failure() == Failure::Unsendable
     }
 }
 
@@ -143,6 +147,12 @@ impl fmt::Display for TransportError {
             }
             Self::Handshake { peer, source } => {
                 write!(f, "cannot agree on TLS with {peer}: {}", Causes(source))
+            }
+            Self::Proxy { peer, source } => {
+                write!(f, "no way through the proxy {peer}: {}", Causes(&**source))
+            }
+            Self::ProxyAuthentication { peer } => {
+                write!(f, "the proxy {peer} wants a user name and a password (407)")
             }
             Self::Receive { peer, source } => {
                 write!(f, "cannot read the answer of {peer}: {}", Causes(&**source))
@@ -171,9 +181,11 @@ impl Error for TransportError {
             | Self::Connect { source, .. }
             | Self::Handshake { source, .. }
             | Self::Resolve { source, .. } => Some(source),
-            Self::Receive { source, .. } | Self::Send { source, .. } => Some(&**source),
+            Self::Proxy { source, .. }
+            | Self::Receive { source, .. }
+            | Self::Send { source, .. } => Some(&**source),
             Self::Sign(error) => Some(error),
-            Self::Timeout { .. } | Self::TooLarge { .. } => None,
+            Self::ProxyAuthentication { .. } | Self::Timeout { .. } | Self::TooLarge { .. } => None,
         }
     }
 }
@@ -245,7 +257,7 @@ mod tests {
             assert!(!error.is_permanent());
         }
         let error = TransportError::Certificate { peer: p(), source: io_error("unknown issuer") };
-        assert!(error.is_permanent());
+        assert!(error.is_permanent() && error.failure() == Failure::Unsendable);
         assert_eq!(error.to_string(), "cannot trust h:1: unknown issuer");
     }
 

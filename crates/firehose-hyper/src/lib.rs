@@ -16,10 +16,15 @@
 //! | [`endpoint`] | where requests go, and the region they are signed for |
 //! | [`credentials`], [`sign`] | who signs, and AWS Signature Version 4 |
 //! | [`connect`], [`tls`] | from an endpoint to a stream of bytes |
+//! | [`proxy`] | the way through a proxy |
+//! | [`settings`] | what the environment and the profile say |
+//! | [`advice`] | what the user can do about an error |
+//! | [`identity`] | who sends, and which attempt it is |
 //! | [`timeouts`] | how long each phase of an attempt may take |
 //! | [`transport`] | one attempt: connect or reuse, sign, send, read |
 //! | [`error`] | how an attempt ended without an answer, and what that leaves in doubt |
 
+pub mod advice;
 pub mod client;
 pub mod connect;
 mod connection;
@@ -29,10 +34,15 @@ mod driver;
 pub mod endpoint;
 pub mod error;
 pub mod events;
+pub mod identity;
+mod observe;
 mod pool;
 pub mod producer;
+pub mod proxy;
 pub mod service;
+pub mod settings;
 pub mod sign;
+mod skew;
 pub mod timeouts;
 pub mod tls;
 pub mod transport;
@@ -40,14 +50,18 @@ pub mod transport;
 pub use firehose_proto as proto;
 pub use firehose_proto::Failure;
 
+pub use advice::Advice;
 pub use client::{CallError, Client};
 pub use connect::Connector;
 pub use credentials::{Credentials, ProvideCredentials};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use error::TransportError;
 pub use events::{Event, Events};
+pub use identity::Attempt;
 pub use producer::{Delivered, Producer, PutError};
+pub use proxy::{InvalidProxy, Proxies};
 pub use service::{HttpService, SendError};
+pub use settings::{Settings, SettingsError};
 pub use sign::{SignError, Signer};
 pub use timeouts::{AttemptDeadline, Phase, Timeouts};
 pub use tls::{Tls, TlsError};

@@ -14,12 +14,14 @@ use http::header::{self, HeaderValue};
 use tower_service::Service;
 
 use crate::error::{BoxError, TransportError};
+use crate::identity::Attempt;
+use crate::observe::Observed;
 use crate::timeouts::AttemptDeadline;
 
 /// A service that sends a request of HTTP and gives the whole answer.
 ///
 /// The request is a `POST` to `/` with its body, `Content-Type` and `X-Amz-Target`, and an
-/// [`AttemptDeadline`] among its extensions. An error of which nothing better is known counts as an
+/// [`AttemptDeadline`] and an [`Attempt`] among its extensions. An error of which nothing better is known counts as an
 /// unknown outcome; a [`TransportError`] or a [`Failure`] in its chain of sources says more.
 ///
 /// ```
@@ -67,17 +69,23 @@ impl<S> HttpService for S where
 #[derive(Debug)]
 pub struct SendError {
     failure: Failure,
-    permanent: bool,
     source: BoxError,
 }
 
 impl SendError {
-    fn new(source: BoxError) -> Self {
-        let (failure, permanent) = judge(&*source);
-        Self { failure, permanent, source }
+    pub(crate) fn new(source: BoxError) -> Self {
+        let failure = judge(&*source);
+        Self { failure, source }
     }
 
-    /// Returns whether the service may have taken the request.
+    /// Returns what the transport itself said, if it is this crate's, however many layers lie
+    /// between.
+    pub fn transport_error(&self) -> Option<&TransportError> {
+        causes(&*self.source).find_map(|error| error.downcast_ref())
+    }
+
+    /// Returns whether the service may have taken the request, and whether it is of any use to try
+    /// again.
     pub fn failure(&self) -> Failure {
         self.failure
     }
@@ -85,7 +93,7 @@ impl SendError {
     /// Returns whether another attempt would fail in the same way: for a certificate that is not
     /// trusted, say.
     pub fn is_permanent(&self) -> bool {
-        self.permanent
+        self.failure == Failure::Unsendable
     }
 }
 
@@ -102,30 +110,46 @@ impl Error for SendError {
 }
 
 /// Looks for somebody in the chain of sources who knows how far the request got.
-fn judge(error: &(dyn Error + 'static)) -> (Failure, bool) {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(known) = error.downcast_ref::<TransportError>() {
-            return (known.failure(), known.is_permanent());
-        }
-        if let Some(failure) = error.downcast_ref::<Failure>() {
-            return (*failure, false);
-        }
-        next = error.source();
-    }
-    (Failure::OutcomeUnknown, false)
+fn judge(error: &(dyn Error + 'static)) -> Failure {
+    let mut known = causes(error).filter_map(|error| {
+        let failure = error.downcast_ref::<TransportError>().map(TransportError::failure);
+        failure.or_else(|| error.downcast_ref::<Failure>().copied())
+    });
+    known.next().unwrap_or(Failure::OutcomeUnknown)
+}
+
+/// Returns an error and all that caused it.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    core::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+}
+
+/// A request on its way out.
+pub(crate) struct Outgoing {
+    pub(crate) operation: Operation,
+    pub(crate) body: Bytes,
+    pub(crate) records: usize,
+    pub(crate) attempt: Attempt,
+    pub(crate) deadline: tokio::time::Instant,
 }
 
 /// Sends one request and waits for its answer.
 pub(crate) async fn send<S: HttpService>(
+    service: S,
+    outgoing: Outgoing,
+) -> Result<Response, SendError> {
+    let observed = Observed::begin(&outgoing);
+    let result = observed.within(exchange(service, outgoing)).await;
+    observed.end(&result);
+    result
+}
+
+async fn exchange<S: HttpService>(
     mut service: S,
-    operation: Operation,
-    body: Bytes,
-    deadline: tokio::time::Instant,
+    outgoing: Outgoing,
 ) -> Result<Response, SendError> {
     let wrap = |error: S::Error| SendError::new(error.into());
     poll_fn(|context| service.poll_ready(context)).await.map_err(wrap)?;
-    let answer = service.call(request(operation, body, deadline)).await.map_err(wrap)?;
+    let answer = service.call(request(outgoing)).await.map_err(wrap)?;
     let (head, body) = answer.into_parts();
     let response = Response::new(head.status.as_u16(), body);
     Ok(head.headers.iter().fold(response, |response, (name, value)| {
@@ -133,16 +157,14 @@ pub(crate) async fn send<S: HttpService>(
     }))
 }
 
-fn request(
-    operation: Operation,
-    body: Bytes,
-    deadline: tokio::time::Instant,
-) -> http::Request<Bytes> {
+fn request(outgoing: Outgoing) -> http::Request<Bytes> {
+    let Outgoing { operation, body, attempt, deadline, .. } = outgoing;
     let mut request = http::Request::new(body);
     *request.method_mut() = http::Method::POST;
     let headers = request.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     headers.insert("x-amz-target", HeaderValue::from_static(operation.target()));
     request.extensions_mut().insert(AttemptDeadline(deadline));
+    request.extensions_mut().insert(attempt);
     request
 }

@@ -1,9 +1,10 @@
 //! AWS Signature Version 4, and the credentials that it is made with.
 //!
-//! Credentials are kept until shortly before they expire; a provider that fails meanwhile does no
-//! harm. The time of the signature is an argument; no clock is read here.
+//! Credentials are renewed in the background before they expire; a provider that fails meanwhile
+//! does no harm. The time of the signature is an argument; no clock is read here.
 
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -14,6 +15,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
+use firehose_proto::Failure;
 use firehose_proto::wire::SIGNING_NAME;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderName, HeaderValue};
@@ -68,9 +70,15 @@ struct Shared {
     provider: SharedCredentialsProvider,
     region: Box<str>,
     cached: Mutex<Option<Cached>>,
-    /// Held by the one request that asks the provider.
-    loading: tokio::sync::Mutex<()>,
+    /// Held while the provider is asked.
+    loading: Arc<tokio::sync::Mutex<()>>,
+    /// How often the provider gave credentials.
+    loads: AtomicU64,
 }
+
+/// Tells credentials from those that the provider gives later.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Generation(u64);
 
 impl Signer {
     /// Makes a signer for a region that asks `provider` for credentials when it needs them.
@@ -79,7 +87,8 @@ impl Signer {
             provider: SharedCredentialsProvider::new(provider),
             region: region.into(),
             cached: Mutex::new(None),
-            loading: tokio::sync::Mutex::new(()),
+            loading: Arc::default(),
+            loads: AtomicU64::new(0),
         };
         Self { shared: Arc::new(shared), load_timeout: LOAD_TIMEOUT }
     }
@@ -91,21 +100,42 @@ impl Signer {
         self
     }
 
+    /// Gets credentials that are good at `at`, so that missing ones are noticed before there is
+    /// anything to sign.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`] if the provider gives none that are still good.
+    pub async fn load_credentials(&self, at: SystemTime) -> Result<(), SignError> {
+        self.credentials(at).await.map(drop)
+    }
+
     /// Signs a request as of `at`, replacing an earlier signature.
     ///
     /// Signed are the headers `content-type`, `host`, `x-amz-target` and those that signing adds:
     /// `x-amz-date`, and `x-amz-security-token` with temporary credentials.
     ///
+    /// The hash of the body is kept with the request, for when it is signed again.
+    ///
     /// # Errors
     ///
-    /// [`SignError::Credentials`] if the provider gives none, [`SignError::Request`] if a header to
-    /// sign is not text.
+    /// [`SignError::Credentials`] if the provider gives none, [`SignError::Expired`] if it only gives
+    /// old ones, [`SignError::Request`] if a header to sign is not text.
     pub async fn sign(
         &self,
         request: &mut http::Request<Bytes>,
         at: SystemTime,
     ) -> Result<(), SignError> {
-        let credentials = self.credentials(at).await.map_err(SignError::Credentials)?;
+        self.sign_as(request, at).await.map(drop)
+    }
+
+    /// Signs a request and returns whose credentials it was signed with.
+    pub(crate) async fn sign_as(
+        &self,
+        request: &mut http::Request<Bytes>,
+        at: SystemTime,
+    ) -> Result<Generation, SignError> {
+        let Cached { credentials, generation, .. } = self.credentials(at).await?;
         let instructions = instructions(request, credentials, &self.shared.region, at)?;
         for name in [AUTHORIZATION, HeaderName::from_static("x-amz-security-token")] {
             request.headers_mut().remove(name);
@@ -117,60 +147,74 @@ impl Signer {
             value.set_sensitive(name != "x-amz-date");
             request.headers_mut().insert(name, value);
         }
-        Ok(())
+        Ok(generation)
     }
 
     /// Forgets the credentials, so that the next request asks the provider.
     ///
     /// This is for an answer that says that they have expired.
     pub fn forget_credentials(&self) {
-        *self.cached() = None;
+        *self.shared.cached() = None;
+    }
+
+    /// Forgets these credentials, unless newer ones have come in the meantime.
+    pub(crate) fn forget(&self, generation: Generation) {
+        self.shared.cached().take_if(|cached| cached.generation == generation);
     }
 
     /// Returns credentials that are good at `at`, asking the provider at most once at a time.
-    async fn credentials(&self, at: SystemTime) -> Result<Credentials, CredentialsError> {
-        let cached = self.cached().clone();
-        let _loading = match cached {
-            Some(cached) if cached.is_fresh(at) => return Ok(cached.credentials),
-            // While another request renews them, the old ones are still good.
-            Some(cached) if cached.is_usable(at) => match self.shared.loading.try_lock() {
-                Ok(guard) => guard,
-                Err(_) => return Ok(cached.credentials),
-            },
-            Some(_) | None => self.shared.loading.lock().await,
-        };
-        // Another request may have renewed them while this one waited.
-        let cached = self.cached().clone();
-        if let Some(cached) = cached.as_ref().filter(|cached| cached.is_fresh(at)) {
-            return Ok(cached.credentials.clone());
-        }
-        match self.load().await {
-            Ok(credentials) => {
-                *self.cached() = Some(Cached::new(credentials.clone(), at));
-                Ok(credentials)
+    async fn credentials(&self, at: SystemTime) -> Result<Cached, SignError> {
+        let usable = || self.shared.cached().clone().filter(|cached| cached.is_usable(at));
+        if let Some(cached) = usable() {
+            if !cached.is_fresh(at) {
+                self.renew(at);
             }
-            Err(error) => match cached.filter(|cached| cached.is_usable(at)) {
-                Some(mut old) => {
-                    old.renew_at = at + RENEW_AGAIN;
-                    let credentials = old.credentials.clone();
-                    *self.cached() = Some(old);
-                    Ok(credentials)
-                }
-                None => Err(error),
-            },
+            return Ok(cached);
+        }
+        let _loading = self.shared.loading.lock().await;
+        // Another request may have got them while this one waited.
+        match usable() {
+            Some(cached) => Ok(cached),
+            None => self.shared.load(self.load_timeout, at).await,
         }
     }
 
-    async fn load(&self) -> Result<Credentials, CredentialsError> {
-        let loading = self.shared.provider.provide_credentials();
-        match tokio::time::timeout(self.load_timeout, loading).await {
-            Ok(result) => result,
-            Err(_) => Err(CredentialsError::provider_timed_out(self.load_timeout)),
+    /// Renews the credentials in the background; the old ones are used until then.
+    fn renew(&self, at: SystemTime) {
+        let Ok(loading) = Arc::clone(&self.shared.loading).try_lock_owned() else { return };
+        let (shared, load_timeout) = (Arc::clone(&self.shared), self.load_timeout);
+        tokio::spawn(async move {
+            let _loading = loading;
+            if shared.load(load_timeout, at).await.is_err()
+                && let Some(cached) = &mut *shared.cached()
+            {
+                cached.renew_at = at + RENEW_AGAIN;
+            }
+        });
+    }
+}
+
+impl Shared {
+    /// Asks the provider.
+    async fn load(&self, timeout: Duration, at: SystemTime) -> Result<Cached, SignError> {
+        let loading = self.provider.provide_credentials();
+        let credentials = match tokio::time::timeout(timeout, loading).await {
+            Ok(result) => result.map_err(SignError::Credentials)?,
+            Err(_) => {
+                return Err(SignError::Credentials(CredentialsError::provider_timed_out(timeout)));
+            }
+        };
+        let generation = Generation(self.loads.fetch_add(1, Ordering::Relaxed));
+        let cached = Cached::new(credentials, generation, at);
+        if !cached.is_usable(at) {
+            return Err(SignError::Expired);
         }
+        *self.cached() = Some(cached.clone());
+        Ok(cached)
     }
 
     fn cached(&self) -> std::sync::MutexGuard<'_, Option<Cached>> {
-        self.shared.cached.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,9 +229,9 @@ impl fmt::Debug for Signer {
 /// ```
 /// use firehose_hyper::SignError;
 ///
-/// /// Says whether the user has to act before anything can be sent.
-/// fn needs_the_user(error: &SignError) -> bool {
-///     error.is_permanent()
+/// /// Says whether it is of use to wait for credentials.
+/// fn may_come_later(error: &SignError) -> bool {
+///     !error.is_permanent()
 /// }
 /// ```
 #[derive(Debug)]
@@ -195,20 +239,23 @@ impl fmt::Debug for Signer {
 pub enum SignError {
     /// There are no credentials.
     Credentials(CredentialsError),
+    /// There are credentials, but their time is over and the provider has no newer ones.
+    Expired,
     /// The request cannot be signed.
     Request(BoxError),
 }
 
 impl SignError {
-    /// Returns whether another attempt would fail the same way.
+    /// Returns whether another attempt would fail the same way. Credentials may come later; a
+    /// request that cannot be signed stays so.
     pub fn is_permanent(&self) -> bool {
+        self.failure() == Failure::Unsendable
+    }
+
+    pub(crate) fn failure(&self) -> Failure {
         match self {
-            Self::Credentials(error) => matches!(
-                error,
-                CredentialsError::CredentialsNotLoaded(_)
-                    | CredentialsError::InvalidConfiguration(_)
-            ),
-            Self::Request(_) => true,
+            Self::Credentials(_) | Self::Expired => Failure::NotReady,
+            Self::Request(_) => Failure::Unsendable,
         }
     }
 
@@ -221,6 +268,9 @@ impl fmt::Display for SignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Credentials(error) => write!(f, "no credentials: {}", Causes(error)),
+            Self::Expired => {
+                f.write_str("the credentials have expired and there are no newer ones")
+            }
             Self::Request(error) => write!(f, "{}", Causes(&**error)),
         }
     }
@@ -230,6 +280,7 @@ impl core::error::Error for SignError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Credentials(error) => Some(error),
+            Self::Expired => None,
             Self::Request(error) => Some(&**error),
         }
     }
@@ -239,11 +290,12 @@ impl core::error::Error for SignError {
 #[derive(Clone)]
 struct Cached {
     credentials: Credentials,
+    generation: Generation,
     renew_at: SystemTime,
 }
 
 impl Cached {
-    fn new(credentials: Credentials, at: SystemTime) -> Self {
+    fn new(credentials: Credentials, generation: Generation, at: SystemTime) -> Self {
         let renew_at = match credentials.expiry() {
             // Half of what is left, where the whole is short: else each request would renew them.
             Some(expiry) => {
@@ -252,11 +304,11 @@ impl Cached {
             }
             None => at + RENEW_UNDATED,
         };
-        Self { credentials, renew_at }
+        Self { credentials, generation, renew_at }
     }
 
     fn is_fresh(&self, at: SystemTime) -> bool {
-        at < self.renew_at && self.is_usable(at)
+        at < self.renew_at
     }
 
     fn is_usable(&self, at: SystemTime) -> bool {
@@ -266,7 +318,7 @@ impl Cached {
 
 /// Computes the headers that sign a request.
 fn instructions(
-    request: &http::Request<Bytes>,
+    request: &mut http::Request<Bytes>,
     credentials: Credentials,
     region: &str,
     at: SystemTime,
@@ -281,19 +333,41 @@ fn instructions(
         .build()
         .map_err(SignError::request)?
         .into();
+    let hash = SignableBody::Precomputed(payload_hash(request));
     let mut headers = Vec::with_capacity(SIGNED.len());
     for name in &SIGNED {
         if let Some(value) = request.headers().get(name) {
             headers.push((name.as_str(), value.to_str().map_err(SignError::request)?));
         }
     }
-    let hash = SignableBody::Precomputed(hex(digest::digest(&digest::SHA256, request.body())));
     let method = request.method().as_str();
     let signable = SignableRequest::new(method, request.uri().path(), headers.into_iter(), hash)
         .map_err(SignError::request)?;
     let (instructions, _signature) =
         sign(signable, &params).map_err(SignError::request)?.into_parts();
     Ok(instructions)
+}
+
+/// The hash of a body, as an extension of its request. It holds the body as well: as long as that
+/// lives, a body at the same place is the same.
+#[derive(Clone)]
+struct Hashed {
+    body: Bytes,
+    hash: String,
+}
+
+/// Returns the hash of a request's body, computed at most once.
+fn payload_hash(request: &mut http::Request<Bytes>) -> String {
+    let body = request.body();
+    if let Some(known) = request.extensions().get::<Hashed>()
+        && core::ptr::eq(&raw const known.body[..], &raw const body[..])
+    {
+        return known.hash.clone();
+    }
+    let hash = hex(digest::digest(&digest::SHA256, body));
+    let known = Hashed { body: body.clone(), hash: hash.clone() };
+    request.extensions_mut().insert(known);
+    hash
 }
 
 /// Writes bytes as lower-case hexadecimal digits.

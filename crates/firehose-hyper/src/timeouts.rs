@@ -68,7 +68,7 @@ impl Timeouts {
         self
     }
 
-    /// Sets the time for the TLS handshake; 5 s.
+    /// Sets the time for the TLS handshake, and for a proxy to open a tunnel; 5 s each.
     #[must_use]
     pub const fn with_handshake(mut self, span: Duration) -> Self {
         self.handshake = span;
@@ -165,6 +165,8 @@ pub enum Phase {
     Connect,
     /// The TLS handshake was going on.
     Handshake,
+    /// A proxy was asked for a way to the peer.
+    Proxy,
     /// Credentials were being loaded.
     Credentials,
     /// The request was being written.
@@ -181,6 +183,7 @@ impl fmt::Display for Phase {
             Self::Resolve => "resolving the name of",
             Self::Connect => "connecting to",
             Self::Handshake => "in the TLS handshake with",
+            Self::Proxy => "asking for a tunnel at the proxy",
             Self::Credentials => "loading credentials for",
             Self::Write => "writing the request to",
             Self::FirstByte => "waiting for the answer of",

@@ -1,7 +1,8 @@
 //! A service in tower's sense that takes a request and gives its answer over the network.
 //!
-//! One call is one attempt: nothing is repeated here, with one exception. A request that an idle
-//! connection gave back unwritten, because the peer had closed it, goes out on a new one.
+//! One call is one attempt: nothing is repeated here, with two exceptions. A request that an idle
+//! connection gave back unwritten, because the peer had closed it, goes out on a new one. And one
+//! that was refused because this machine's clock is wrong goes out once more with the right date.
 
 use core::fmt;
 use core::pin::Pin;
@@ -11,9 +12,10 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use firehose_proto::Failure;
+use firehose_proto::retry::Class;
 use firehose_proto::wire::fault::Fault;
 use firehose_proto::wire::{self, Scratch};
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, USER_AGENT};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Request, Response, Uri, Version};
 use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
@@ -23,8 +25,11 @@ use crate::connect::Connector;
 use crate::connection::{Bounds, Connection, Ended, is_framed_once};
 use crate::endpoint::Endpoint;
 use crate::error::TransportError;
+use crate::identity::{self, Attempt};
 use crate::pool::Pool;
-use crate::sign::Signer;
+use crate::proxy::{self, Proxies, Proxy};
+use crate::sign::{Generation, Signer};
+use crate::skew::Skew;
 use crate::timeouts::{AttemptDeadline, Phase, Timeouts, from_now};
 use crate::tls::{Tls, TlsError};
 
@@ -78,7 +83,10 @@ impl Transport {
             endpoint,
             signer: None,
             tls: Tls::default(),
+            proxies: Proxies::none(),
             connector: None,
+            app_id: None,
+            corrects_clock: true,
             timeouts: Timeouts::default(),
             answer_bytes_max: ANSWER_BYTES_MAX,
             idle_connections_max: IDLE_CONNECTIONS_MAX,
@@ -124,7 +132,10 @@ pub struct TransportBuilder {
     endpoint: Endpoint,
     signer: Option<Signer>,
     tls: Tls,
+    proxies: Proxies,
     connector: Option<Connector>,
+    app_id: Option<Box<str>>,
+    corrects_clock: bool,
     timeouts: Timeouts,
     answer_bytes_max: usize,
     idle_connections_max: usize,
@@ -146,8 +157,31 @@ impl TransportBuilder {
         self
     }
 
-    /// Makes connections another way than by TCP to the endpoint. TLS is then the connector's
-    /// business.
+    /// Sets the proxies; none.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// Names the application in the header `user-agent`: up to 50 characters that can stand in a
+    /// token of HTTP, others become hyphens.
+    #[must_use]
+    pub fn app_id(mut self, app_id: impl Into<Box<str>>) -> Self {
+        self.app_id = Some(app_id.into());
+        self
+    }
+
+    /// Sets whether signatures are dated by the service's clock where that of this machine differs
+    /// by four minutes or more; they are.
+    #[must_use]
+    pub fn correct_clock(mut self, is_wanted: bool) -> Self {
+        self.corrects_clock = is_wanted;
+        self
+    }
+
+    /// Makes connections another way than by TCP to the endpoint. TLS and proxies are then the
+    /// connector's business.
     #[must_use]
     pub fn connector(mut self, connector: Connector) -> Self {
         self.connector = Some(connector);
@@ -189,15 +223,29 @@ impl TransportBuilder {
     ///
     /// [`TlsError`] if the endpoint needs TLS and the certificates cannot be used.
     pub fn build(self) -> Result<Transport, TlsError> {
+        let mut forward = None;
         let connector = match self.connector {
             Some(connector) => connector,
-            None => Connector::tcp(&self.endpoint, &self.tls)?,
+            None => {
+                let proxy = self.proxies.proxy_for(&self.endpoint);
+                forward = proxy.clone().filter(|_| self.endpoint.is_plain());
+                Connector::through(&self.endpoint, &self.tls, proxy)?
+            }
+        };
+        let uri = match forward {
+            None => Uri::from_static("/"),
+            Some(_) => Uri::try_from(format!("{}/", self.endpoint))
+                .map_err(|_| TlsError::Host { host: self.endpoint.host().into() })?,
         };
         let host = HeaderValue::try_from(self.endpoint.host_header())
             .map_err(|_| TlsError::Host { host: self.endpoint.host().into() })?;
         let shared = Shared {
             peer: self.endpoint.peer().into(),
             host,
+            uri,
+            forward,
+            agent: identity::agent(self.app_id.as_deref()),
+            skew: self.corrects_clock.then(Skew::default),
             endpoint: self.endpoint,
             signer: self.signer,
             connector,
@@ -224,6 +272,13 @@ struct Shared {
     endpoint: Endpoint,
     peer: Arc<str>,
     host: HeaderValue,
+    /// What requests ask for: `/`, or the whole URL where a proxy is to find the way.
+    uri: Uri,
+    /// The proxy that sees the requests, if there is one.
+    forward: Option<Proxy>,
+    agent: HeaderValue,
+    /// How far the clock is off, unless nobody is to care.
+    skew: Option<Skew>,
     signer: Option<Signer>,
     connector: Connector,
     pool: Pool,
@@ -249,6 +304,7 @@ impl Shared {
         let timeouts = &self.timeouts;
         let bounds = Bounds { timeouts, deadline, answer_bytes_max: self.answer_bytes_max };
         let mut idle = self.pool.take().await;
+        let mut was_redated = false;
         loop {
             let was_idle = idle.is_some();
             let mut connection = match idle.take() {
@@ -256,17 +312,32 @@ impl Shared {
                 None => self.connect(deadline).await?,
             };
             // The date of a signature is checked: it is made when the request can leave.
-            self.sign(&mut request, deadline).await?;
+            let (began, sent_at) = (Instant::now(), (self.clock)());
+            let offset = self.skew.as_ref().map(Skew::offset).unwrap_or_default();
+            let signed = self.sign(&mut request, offset.correct(sent_at), deadline).await?;
             let length = request_bytes(&request);
             let outgoing = request.clone().map(Full::new);
             match connection.exchange(outgoing, length, &bounds).await {
                 Ok(answer) => {
-                    self.note_refusal(&answer);
                     let is_complete = connection.written() == length && is_framed_once(&answer);
                     if is_complete && connection.is_ready().await {
                         self.pool.put(connection);
                     }
-                    return Ok(answer);
+                    if let Some(proxy) = &self.forward
+                        && let Some(error) = proxy::refusal(answer.status(), proxy)
+                    {
+                        return Err(error);
+                    }
+                    if let Some(skew) = &self.skew {
+                        skew.learn(answer.headers(), sent_at, began.elapsed());
+                    }
+                    let now = self.skew.as_ref().map(Skew::offset).unwrap_or_default();
+                    let may_be_misdated = self.note_refusal(&answer, signed);
+                    if was_redated || !may_be_misdated || now.is_near(offset) {
+                        return Ok(answer);
+                    }
+                    was_redated = true;
+                    idle = self.pool.take().await;
                 }
                 Err(Ended::Closed(_)) if was_idle => {}
                 Err(ended) => return Err(self.error(ended, connection.written(), length)),
@@ -277,15 +348,19 @@ impl Shared {
     /// Sets what is the same in all requests, so that nothing else can be sent.
     fn complete(&self, request: &mut Request<Bytes>) {
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = Uri::from_static("/");
+        *request.uri_mut() = self.uri.clone();
         *request.version_mut() = Version::HTTP_11;
+        let attempt = request.extensions().get().copied().unwrap_or(Attempt::ONLY);
         let length = HeaderValue::from(request.body().len());
         let headers = request.headers_mut();
         headers.remove(EXPECT);
         headers.remove(TRANSFER_ENCODING);
         headers.insert(HOST, self.host.clone());
         headers.insert(CONTENT_LENGTH, length);
-        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
+        attempt.write(headers, &self.agent);
+        if let Some(authorization) = self.forward.as_ref().and_then(|p| p.authorization.clone()) {
+            headers.insert(PROXY_AUTHORIZATION, authorization);
+        }
     }
 
     async fn connect(&self, deadline: Instant) -> Result<Connection, TransportError> {
@@ -296,33 +371,38 @@ impl Shared {
         })
     }
 
+    /// Signs a request and returns whose credentials it was signed with.
     async fn sign(
         &self,
         request: &mut Request<Bytes>,
+        at: SystemTime,
         deadline: Instant,
-    ) -> Result<(), TransportError> {
-        let Some(signer) = &self.signer else { return Ok(()) };
-        match timeout_at(deadline, signer.sign(request, (self.clock)())).await {
-            Ok(result) => result.map_err(TransportError::Sign),
-            Err(_) => Err(self.timed_out(Phase::Credentials, Failure::NotSent)),
+    ) -> Result<Option<Generation>, TransportError> {
+        let Some(signer) = &self.signer else { return Ok(None) };
+        match timeout_at(deadline, signer.sign_as(request, at)).await {
+            Ok(result) => result.map(Some).map_err(TransportError::Sign),
+            Err(_) => Err(self.timed_out(Phase::Credentials, Failure::NotReady)),
         }
     }
 
-    /// Forgets credentials that the service says have expired.
-    fn note_refusal(&self, answer: &Response<Vec<u8>>) {
-        let Some(signer) = &self.signer else { return };
+    /// Forgets credentials that the service does not take any more; returns whether it refused the
+    /// request with words that may mean a wrong date, and that nobody else understands so.
+    fn note_refusal(&self, answer: &Response<Vec<u8>>, signed: Option<Generation>) -> bool {
+        let (Some(signer), Some(generation)) = (&self.signer, signed) else { return false };
         let may_be_fault = matches!(answer.status().as_u16(), 400 | 403);
         if !may_be_fault || answer.body().len() > FAULT_BYTES_MAX {
-            return;
+            return false;
         }
         let mut response = wire::Response::new(answer.status().as_u16(), answer.body().clone());
         for (name, value) in answer.headers() {
             response = response.with_header(name.as_str(), value.as_bytes());
         }
         let fault = Fault::read(response, &mut Scratch::new());
-        if matches!(fault.code(), Some("ExpiredToken" | "ExpiredTokenException")) {
-            signer.forget_credentials();
+        let code = fault.code().unwrap_or_default();
+        if OF_CREDENTIALS.contains(&code) {
+            signer.forget(generation);
         }
+        OF_DATES.contains(&code) && Class::of_fault(&fault) == Class::StreamRejected
     }
 
     /// Tells the end of an exchange by its phase and by the bytes that were written.
@@ -363,7 +443,8 @@ impl fmt::Debug for Shared {
 
 /// Returns the bytes of a request as HTTP/1.1 writes it, head and body.
 fn request_bytes(request: &Request<Bytes>) -> u64 {
-    let line = "POST / HTTP/1.1\r\n".len();
+    let uri = request.uri().to_string();
+    let line = "POST  HTTP/1.1\r\n".len() + uri.len();
     let header = |(name, value): (&http::HeaderName, &HeaderValue)| {
         name.as_str().len() + ": ".len() + value.len() + "\r\n".len()
     };
@@ -371,7 +452,18 @@ fn request_bytes(request: &Request<Bytes>) -> u64 {
     (line + headers + "\r\n".len() + request.body().len()) as u64
 }
 
-const AGENT: &str = concat!("firehose-hyper/", env!("CARGO_PKG_VERSION"));
+/// The codes by which a service refuses credentials that newer ones may replace.
+const OF_CREDENTIALS: [&str; 4] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+];
+
+/// The codes by which a service may mean that a signature has the wrong date. Those that say so
+/// clearly are the core's to send again.
+const OF_DATES: [&str; 4] =
+    ["AccessDeniedException", "AuthFailure", "InvalidSignatureException", "SignatureDoesNotMatch"];
 
 #[cfg(test)]
 mod tests;

@@ -212,7 +212,7 @@ impl Model {
             self.requests.iter().filter(|(_, r)| overdue(r)).map(|(id, _)| *id).collect();
         for id in ids {
             self.untold.cancels.insert(id);
-            self.failed(id, Class::Unknown);
+            self.failed(id, Class::Unknown, true);
         }
     }
 
@@ -234,14 +234,14 @@ impl Model {
             }
             Meaning::Nonsense => {
                 self.stats.replies_distrusted += 1;
-                self.failed(id, Class::Unknown);
+                self.failed(id, Class::Unknown, clean);
             }
             Meaning::Fault(class) => {
                 self.stats.faults += 1;
                 let class = self.lower_bounds(id, class, planned);
                 self.end_whole(id, class, asked);
                 if class == Class::StreamRejected {
-                    self.reject_waiting(clean);
+                    self.reject_waiting(class, clean);
                 }
             }
         }
@@ -264,8 +264,11 @@ impl Model {
     }
 
     /// A request ended without an answer that is believed.
-    pub(super) fn failed(&mut self, id: u64, class: Class) {
+    pub(super) fn failed(&mut self, id: u64, class: Class, clean: bool) {
         self.end_whole(id, class, None);
+        if class == Class::Unsendable {
+            self.reject_waiting(class, clean);
+        }
     }
 
     fn end_whole(&mut self, id: u64, class: Class, asked: Option<Duration>) {
@@ -310,7 +313,8 @@ impl Model {
         let record = &mut self.records[index];
         record.note(class);
         record.answered_at = now;
-        let free = class == Class::TooLarge || (class == Class::Renew && !record.renewed);
+        let free = matches!(class, Class::NotReady | Class::TooLarge)
+            || (class == Class::Renew && !record.renewed);
         record.renewed |= class == Class::Renew;
         record.attempts -= u64::from(free);
         record.place = if !class.is_retryable() || (class == Class::Renew && !free) {
@@ -325,8 +329,8 @@ impl Model {
         }
     }
 
-    /// The service refuses the whole stream: what waits is rejected with it.
-    fn reject_waiting(&mut self, clean: bool) {
+    /// The whole stream is of no use: what waits is rejected with the request that told so.
+    fn reject_waiting(&mut self, class: Class, clean: bool) {
         self.doomed |= !clean;
         if !clean {
             return;
@@ -335,7 +339,7 @@ impl Model {
             let record = &mut self.records[*index];
             if record.place == Place::Waiting {
                 record.place = Place::Due(Due::Rejected);
-                record.last = Some(Class::StreamRejected);
+                record.last = Some(class);
             }
         }
     }
@@ -343,7 +347,7 @@ impl Model {
     fn count_attempts(&mut self, class: Class, attempts: u64) {
         let stats = &mut self.stats;
         *match class {
-            Class::NotSent => &mut stats.attempts_not_sent,
+            Class::NotReady | Class::NotSent | Class::Unsendable => &mut stats.attempts_not_sent,
             Class::Throttled => &mut stats.attempts_throttled,
             Class::Unknown => &mut stats.attempts_unknown,
             Class::Failed

@@ -174,7 +174,9 @@ fn a_stream_that_is_not_there_is_told_in_a_line() {
     let refused = run(folder.path(), &["put", "demo", "many", "--endpoint-url", &serving.url]);
     assert_eq!(refused.status, 3, "{refused:?}");
     assert_eq!(refused.stderr.matches("400 ResourceNotFoundException").count(), 1);
-    assert_eq!(refused.stderr.matches("demo").count(), 2, "{}", refused.stderr);
+    let advice = "there is no stream demo in us-east-1 in this account";
+    assert_eq!(refused.stderr.matches(advice).count(), 1, "{}", refused.stderr);
+    assert_eq!(refused.stderr.matches("demo").count(), 3, "{}", refused.stderr);
     assert!(!folder.path().join("demo.failed.jsonl").exists());
     // What came from stdin cannot be read again, so it is kept.
     let args = ["put", "demo", "--endpoint-url", &serving.url];

@@ -84,6 +84,36 @@ async fn what_cannot_stand_in_a_header_is_an_error() {
     let credentials = Credentials::new("id", "secret", Some("a\nb".into()), None, "test");
     let error = Signer::new(credentials, "r").sign(&mut request(), at(0)).await.unwrap_err();
     assert!(matches!(error, SignError::Request(_)) && error.is_permanent());
+    assert_eq!(error.failure(), Failure::Unsendable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hash_is_kept_for_the_very_body_only() {
+    let credentials = Credentials::new("id", "secret", None, None, "test");
+    let signer = Signer::new(credentials, "r");
+    let fresh = |body: &Bytes| {
+        let mut request = request();
+        *request.body_mut() = body.clone();
+        request
+    };
+    let (body, other) = (Bytes::from(BODY.to_vec()), Bytes::from(vec![b'x'; BODY.len()]));
+    let mut request = fresh(&body);
+    signer.sign(&mut request, at(0)).await.unwrap();
+    // What was kept is what is used: a wrong hash shows.
+    request.extensions_mut().get_mut::<Hashed>().unwrap().hash = "0".repeat(64);
+    signer.sign(&mut request, at(0)).await.unwrap();
+    let mut anew = fresh(&body);
+    signer.sign(&mut anew, at(0)).await.unwrap();
+    assert_ne!(request.headers()["authorization"], anew.headers()["authorization"]);
+    // Another body of the same length, an equal one elsewhere, and a part of it are hashed anew.
+    for body in [other, Bytes::from(BODY.to_vec()), body.slice(..9)] {
+        *request.body_mut() = body.clone();
+        signer.sign(&mut request, at(0)).await.unwrap();
+        let mut anew = fresh(&body);
+        signer.sign(&mut anew, at(0)).await.unwrap();
+        assert_eq!(request.headers()["authorization"], anew.headers()["authorization"]);
+        request.extensions_mut().get_mut::<Hashed>().unwrap().hash = "0".repeat(64);
+    }
 }
 
 /// Gives the credentials `id1`, `id2` and so on, or fails, and counts how often it was asked.
@@ -118,6 +148,17 @@ impl ProvideCredentials for Provider {
     }
 }
 
+/// Lets what goes on in the background come to its end.
+async fn settle() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::advance(LOAD_TIMEOUT).await;
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Signs at an instant and returns whose credentials signed.
 async fn signed_by(signer: &Signer, provider: &Provider, secs: u64) -> Result<String, SignError> {
     *provider.clock.lock().unwrap() = secs;
@@ -125,18 +166,22 @@ async fn signed_by(signer: &Signer, provider: &Provider, secs: u64) -> Result<St
     signer.sign(&mut request, at(secs)).await?;
     let header = request.headers()["authorization"].to_str().unwrap();
     let after = header.split_once("Credential=").unwrap().1;
-    Ok(after.split_once('/').unwrap().0.to_owned())
+    let id = after.split_once('/').unwrap().0.to_owned();
+    settle().await;
+    Ok(id)
 }
 
 #[tokio::test(start_paused = true)]
 async fn credentials_are_renewed_before_they_expire() {
     for (life, seen) in [
-        // One hour: renewed 5 minutes before its end.
-        (Some(3_600), [(0, "id1"), (3_299, "id1"), (3_300, "id2"), (3_301, "id2")]),
+        // One hour: renewed 5 minutes before its end, while the old ones are still used.
+        (Some(3_600), [(0, "id1"), (3_299, "id1"), (3_300, "id1"), (3_301, "id2")]),
         // Two minutes: renewed after half of them.
-        (Some(120), [(0, "id1"), (59, "id1"), (60, "id2"), (119, "id2")]),
+        (Some(120), [(0, "id1"), (59, "id1"), (60, "id1"), (119, "id2")]),
         // No date: asked again after 15 minutes.
-        (None, [(0, "id1"), (899, "id1"), (900, "id2"), (1_799, "id2")]),
+        (None, [(0, "id1"), (899, "id1"), (900, "id1"), (1_799, "id2")]),
+        // Nobody asked in time: new ones are waited for.
+        (Some(120), [(0, "id1"), (59, "id1"), (120, "id2"), (121, "id2")]),
     ] {
         let provider = Provider { life, ..Provider::default() };
         let signer = Signer::new(provider.clone(), "r");
@@ -161,7 +206,7 @@ async fn a_failing_provider_leaves_the_old_credentials_until_they_expire() {
         // At 3300, 3330 and 3599, not for each request.
         assert_eq!(provider.asked.load(Ordering::Relaxed), 4);
         let error = signed_by(&signer, &provider, 3_600).await.unwrap_err();
-        assert_eq!(error.is_permanent(), failure == "missing");
+        assert!(!error.is_permanent() && error.failure() == Failure::NotReady);
         let part = match failure {
             "hang" => "5",
             "missing" => "none in the drawer",
@@ -184,4 +229,29 @@ async fn requests_at_the_same_time_ask_the_provider_once() {
     );
     assert_eq!([one.unwrap(), two.unwrap(), three.unwrap()], ["id1", "id1", "id1"]);
     assert_eq!(provider.asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_whose_time_is_over_sign_nothing() {
+    let provider = Provider { life: Some(0), ..Provider::default() };
+    let signer = Signer::new(provider.clone(), "r");
+    let error = signed_by(&signer, &provider, 5).await.unwrap_err();
+    assert!(matches!(error, SignError::Expired) && error.failure() == Failure::NotReady);
+    assert!(signer.load_credentials(at(5)).await.is_err());
+    let provider = Provider { life: Some(60), ..Provider::default() };
+    let signer = Signer::new(provider, "r");
+    assert!(signer.load_credentials(at(5)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_credentials_that_were_refused_are_forgotten() {
+    let provider = Provider::default();
+    let signer = Signer::new(provider.clone(), "r");
+    let first = signer.sign_as(&mut request(), at(1)).await.unwrap();
+    signer.forget(first);
+    let second = signer.sign_as(&mut request(), at(1)).await.unwrap();
+    // The news of an older request that was refused for the first ones.
+    signer.forget(first);
+    assert_eq!(signer.sign_as(&mut request(), at(1)).await.unwrap(), second);
+    assert_eq!(provider.asked.load(Ordering::Relaxed), 2);
 }

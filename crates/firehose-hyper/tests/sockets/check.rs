@@ -201,10 +201,11 @@ fn judge(
         Err(error) => error,
     };
     let why = why(&error);
-    let end = match (error.failure(), error.is_permanent()) {
-        (Failure::NotSent, false) => End::NotSent(why),
-        (Failure::NotSent, true) => End::Permanent(why),
-        (Failure::OutcomeUnknown, _) => End::OutcomeUnknown(why),
+    let end = match error.failure() {
+        Failure::NotSent => End::NotSent(why),
+        Failure::OutcomeUnknown => End::OutcomeUnknown(why),
+        Failure::Unsendable => End::Permanent(why),
+        Failure::NotReady => panic!("{name}: nobody asked for credentials: {error:?}"),
     };
     assert_eq!(end, row.end, "{name}: {error:?}");
     let text = error.to_string();

@@ -77,7 +77,6 @@ pub(crate) fn rows() -> Vec<Row> {
     let early = |answer| vec![Read(100), answer, AfterExchange];
     let first_fails = |fault| EmulatorStep::Entries(vec![(0, fault)]);
     let gone = |may_be_delivered| Said::Undelivered { attempts: 1, may_be_delivered };
-    let never = Said::Undelivered { attempts: 2, may_be_delivered: false };
     let html = Write(answer("<html>"));
     vec![
         Row::new(1, "an entry is refused", vec![], ONCE, 1)
@@ -112,9 +111,7 @@ pub(crate) fn rows() -> Vec<Row> {
             PERHAPS_TWICE,
             2,
         ),
-        Row::new(31, "not trusted", vec![], never, 0)
-            .attempts_max(2)
-            .over(Over::Tls(Certificate::WrongName)),
+        Row::new(31, "not trusted", vec![], gone(false), 0).over(Over::Tls(Certificate::WrongName)),
     ]
 }
 

@@ -95,8 +95,8 @@ impl Producer {
             }
             self.backlog.recycle(load.into_storage());
         }
-        if class == Class::StreamRejected {
-            self.reject_backlog(&mut report);
+        if class.is_of_stream() {
+            self.reject_backlog(class, &mut report);
         }
         self.publish(report);
     }
@@ -165,7 +165,13 @@ impl Producer {
     fn slow_down(&mut self, class: Class, records: usize, retry: &Retry) {
         match class {
             Class::Throttled => self.adapt(records, 0, records, retry),
-            Class::NotSent | Class::StreamRejected => {
+            // What was under way together counts once: the wait grows from one look to the next.
+            Class::NotReady if self.window.paused_until() > self.now => {}
+            Class::NotReady => {
+                let setbacks = self.window.setback();
+                self.window.pause_until(retry.due(class, setbacks));
+            }
+            Class::NotSent | Class::StreamRejected | Class::Unsendable => {
                 let setbacks = self.window.setback();
                 self.window.answered(records, records);
                 self.window.pause_until(retry.due(class, setbacks));
@@ -197,11 +203,11 @@ impl Producer {
         }
     }
 
-    /// Gives up everything that waits, because the service refuses the whole stream.
-    fn reject_backlog(&mut self, report: &mut Report) {
+    /// Gives up everything that waits, because it would fare as the request that just ended.
+    fn reject_backlog(&mut self, class: Class, report: &mut Report) {
         let stats = &mut self.stats;
         self.backlog.drain(&mut |record, encoded| {
-            let last = Last::Request(Class::StreamRejected);
+            let last = Last::Request(class);
             report.undelivered(&record, Reason::Rejected, last, encoded);
             stats.count_undelivered(&record, Reason::Rejected, encoded);
         });
@@ -285,14 +291,15 @@ impl Retry {
             record.may_be_stored = false;
         }
         let free = match class {
-            Class::TooLarge => true,
+            Class::NotReady | Class::TooLarge => true,
             Class::Renew => !core::mem::replace(&mut record.renewed, true),
             Class::Failed
             | Class::NotSent
             | Class::Rejected
             | Class::StreamRejected
             | Class::Throttled
-            | Class::Unknown => false,
+            | Class::Unknown
+            | Class::Unsendable => false,
         };
         if !class.is_retryable() || (class == Class::Renew && !free) {
             return Step::GiveUp(Reason::Rejected);
@@ -340,7 +347,9 @@ impl Stats {
         match class {
             Class::Throttled => self.attempts_throttled += attempts,
             Class::Unknown => self.attempts_unknown += attempts,
-            Class::NotSent => self.attempts_not_sent += attempts,
+            Class::NotReady | Class::NotSent | Class::Unsendable => {
+                self.attempts_not_sent += attempts;
+            }
             Class::Failed
             | Class::Rejected
             | Class::Renew

@@ -672,3 +672,85 @@ fn a_setback_names_its_cause() {
     assert_eq!(w.producer.stats().attempts_unknown, 1);
     assert_eq!(Class::Unknown.to_string(), "unanswered, may have been stored");
 }
+
+#[test]
+fn what_cannot_be_sent_yet_waits_free_of_charge_and_longer_each_time() {
+    let policy = Policy::default().with_attempts_max(NonZeroU8::MIN);
+    let mut w = world(config().with_policy(policy));
+    w.push("a");
+    w.flush();
+    let mut looks = Vec::new();
+    for _ in 0..8 {
+        let (id, records) = w.request();
+        assert_eq!(records, ["a"]);
+        let asked = w.now;
+        w.fail(id, Failure::NotReady);
+        while w.sent.is_empty() {
+            w.step();
+        }
+        looks.push(w.now.since(asked));
+    }
+    assert!(looks.iter().all(|wait| *wait <= Duration::from_millis(30_500)), "{looks:?}");
+    assert!(looks.iter().any(|wait| *wait > Duration::from_secs(5)), "{looks:?}");
+    assert_eq!(
+        w.events[0],
+        "request 0 of 1 records: not sent, it waits until that is possible: \
+                             the request cannot be sent yet"
+    );
+    let (id, _) = w.request();
+    w.reply(id, "s");
+    assert_eq!(w.outcomes, ["0 delivered after 1"]);
+}
+
+#[test]
+fn requests_that_cannot_be_sent_yet_count_once_if_they_were_under_way_together() {
+    let limits = Limits::default().with_records_max(1).unwrap();
+    let mut w = world(config().with_limits(limits));
+    for record in ["a", "b", "c", "d"] {
+        w.push(record);
+    }
+    w.flush();
+    let ids: Vec<_> = w.sent.drain(..).map(|transmit| transmit.id).collect();
+    assert_eq!(ids.len(), 4);
+    for id in ids {
+        w.fail(id, Failure::NotReady);
+    }
+    // One setback makes a wait of at most 1 s, four would make one of 8 s.
+    let asked = w.now;
+    while w.sent.is_empty() {
+        w.step();
+    }
+    assert!(w.now.since(asked) <= Duration::from_millis(1_500));
+}
+
+#[test]
+fn what_waits_for_something_outside_still_expires() {
+    let ttl = Duration::from_secs(3);
+    let mut w = world(config().with_record_ttl(Some(ttl)));
+    w.push("a");
+    w.flush();
+    while w.undecided() > 0 {
+        if let Some(transmit) = w.sent.pop_front() {
+            w.fail(transmit.id, Failure::NotReady);
+        } else {
+            w.step();
+        }
+    }
+    assert_eq!(w.outcomes, ["0 expired after 0: a"]);
+}
+
+#[test]
+fn what_can_never_be_sent_is_given_back_with_all_that_waits() {
+    let mut w = world(config().with_in_flight_max(NonZeroUsize::MIN));
+    w.push("a");
+    w.flush();
+    let (id, _) = w.request();
+    w.push("b");
+    w.fail(id, Failure::Unsendable);
+    assert_eq!(w.outcomes, ["0 rejected after 1: a", "1 rejected after 0: b"]);
+    assert_eq!(
+        w.events,
+        ["request 0 of 1 records: not sent, and cannot be: \
+                           the request cannot be sent"]
+    );
+}

@@ -22,6 +22,9 @@ use crate::wire::{INTERNAL_FAILURE, SERVICE_UNAVAILABLE};
 pub enum Class {
     /// The service did not store the record, for a reason that may pass.
     Failed,
+    /// The request was not sent, and none can be until something outside is mended, credentials
+    /// that are missing say. It may go again then, free of charge.
+    NotReady,
     /// The request never got as far as the service.
     NotSent,
     /// The service refuses the request for what it contains; the same again is no use.
@@ -37,12 +40,19 @@ pub enum Class {
     TooLarge,
     /// The record may or may not have been stored (R10).
     Unknown,
+    /// The request was not sent, and none of this stream ever will be the way things are set up.
+    Unsendable,
 }
 
 impl Class {
     /// Returns whether the record may be sent again.
     pub const fn is_retryable(self) -> bool {
-        !matches!(self, Self::Rejected | Self::StreamRejected)
+        !matches!(self, Self::Rejected | Self::StreamRejected | Self::Unsendable)
+    }
+
+    /// Returns whether every other record of the stream would fare the same now.
+    pub const fn is_of_stream(self) -> bool {
+        matches!(self, Self::StreamRejected | Self::Unsendable)
     }
 
     /// Returns whether the record may have been stored all the same.
@@ -62,8 +72,10 @@ impl Class {
     /// Classifies a request by how its transport ended.
     pub const fn of_failure(failure: Failure) -> Self {
         match failure {
+            Failure::NotReady => Self::NotReady,
             Failure::NotSent => Self::NotSent,
             Failure::OutcomeUnknown => Self::Unknown,
+            Failure::Unsendable => Self::Unsendable,
         }
     }
 
@@ -170,6 +182,7 @@ impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Failed => "not stored",
+            Self::NotReady => "not sent, it waits until that is possible",
             Self::NotSent => "not sent",
             Self::Rejected => "rejected",
             Self::Renew => "refused for expired credentials or a wrong clock",
@@ -177,6 +190,7 @@ impl fmt::Display for Class {
             Self::Throttled => "throttled",
             Self::TooLarge => "refused for its size",
             Self::Unknown => "unanswered, may have been stored",
+            Self::Unsendable => "not sent, and cannot be",
         })
     }
 }
@@ -192,19 +206,35 @@ impl fmt::Display for Class {
 /// assert_ne!(Failure::NotSent, Failure::OutcomeUnknown);
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[expect(clippy::exhaustive_enums, reason = "a request got there or it may have got there")]
+#[expect(clippy::exhaustive_enums, reason = "it may have got there, or may yet, or cannot")]
 pub enum Failure {
+    /// As [`NotSent`](Self::NotSent), and nothing can be sent until something outside is mended:
+    /// there are no credentials, or they have expired and new ones cannot be had. Records wait for
+    /// it, and no attempt is counted.
+    NotReady,
     /// The service cannot have taken the request: its last byte never left.
     NotSent,
     /// The service may have taken the request (R10).
     OutcomeUnknown,
+    /// As [`NotSent`](Self::NotSent), and another attempt would end the same way: the peer's
+    /// certificate is not trusted, or a proxy asks for a password. Nothing waits for that.
+    Unsendable,
+}
+
+impl Failure {
+    /// Returns whether the service may have taken the request.
+    pub const fn may_be_taken(self) -> bool {
+        matches!(self, Self::OutcomeUnknown)
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NotReady => "the request cannot be sent yet",
             Self::NotSent => "the request was not sent",
             Self::OutcomeUnknown => "the request got no answer and may have been taken",
+            Self::Unsendable => "the request cannot be sent",
         })
     }
 }
@@ -256,6 +286,21 @@ mod tests {
         check(403, "InvalidSignatureException", "Signature expired: now", Class::Renew);
         check(403, "SignatureDoesNotMatch", "Signature not yet current: now", Class::Renew);
         check(403, "InvalidSignatureException", "wrong", Class::StreamRejected);
+    }
+
+    #[test]
+    fn failures_are_classified() {
+        for (failure, class, is_retryable, is_of_stream) in [
+            (Failure::NotReady, Class::NotReady, true, false),
+            (Failure::NotSent, Class::NotSent, true, false),
+            (Failure::OutcomeUnknown, Class::Unknown, true, false),
+            (Failure::Unsendable, Class::Unsendable, false, true),
+        ] {
+            assert_eq!(Class::of_failure(failure), class);
+            assert_eq!(class.is_retryable(), is_retryable, "{class}");
+            assert_eq!(class.is_of_stream(), is_of_stream, "{class}");
+            assert_eq!(class.may_be_stored(), failure.may_be_taken(), "{class}");
+        }
     }
 
     // R8

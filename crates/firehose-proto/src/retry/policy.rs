@@ -98,16 +98,19 @@ impl core::error::Error for InvalidBackoff {}
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Policy {
     attempts_max: NonZeroU8,
+    not_ready: Backoff,
     throttled: Backoff,
     transient: Backoff,
 }
 
 impl Default for Policy {
-    /// Ten attempts; 1 s to 20 s when throttled (R11), 100 ms to 20 s otherwise.
+    /// Ten attempts; 1 s to 20 s when throttled (R11), 1 s to 30 s while nothing can be sent, 100 ms
+    /// to 20 s otherwise.
     fn default() -> Self {
         let cap = Duration::from_secs(20);
         Self {
             attempts_max: NonZeroU8::MIN.saturating_add(9),
+            not_ready: Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30) },
             throttled: Backoff { base: Duration::from_secs(1), cap },
             transient: Backoff { base: Duration::from_millis(100), cap },
         }
@@ -119,6 +122,13 @@ impl Policy {
     #[must_use]
     pub const fn with_attempts_max(mut self, attempts: NonZeroU8) -> Self {
         self.attempts_max = attempts;
+        self
+    }
+
+    /// Sets the waits between looks whether something can be sent again: for new credentials, say.
+    #[must_use]
+    pub const fn with_not_ready(mut self, backoff: Backoff) -> Self {
+        self.not_ready = backoff;
         self
     }
 
@@ -144,6 +154,7 @@ impl Policy {
     /// Returns how waits of a class grow.
     pub const fn backoff(&self, class: Class) -> Backoff {
         match class {
+            Class::NotReady => self.not_ready,
             Class::Throttled => self.throttled,
             Class::Failed
             | Class::NotSent
@@ -151,7 +162,8 @@ impl Policy {
             | Class::Renew
             | Class::StreamRejected
             | Class::TooLarge
-            | Class::Unknown => self.transient,
+            | Class::Unknown
+            | Class::Unsendable => self.transient,
         }
     }
 
@@ -203,6 +215,8 @@ mod tests {
         assert_eq!(millis(Class::Throttled, 5, 1.0, None), 16_000);
         assert_eq!(millis(Class::Throttled, 6, 1.0, None), 20_000);
         assert_eq!(millis(Class::Throttled, 255, 1.0, None), 20_000);
+        assert_eq!(millis(Class::NotReady, 0, 1.0, None), 1_000);
+        assert_eq!(millis(Class::NotReady, 9, 1.0, None), 30_000);
         assert_eq!(millis(Class::Unknown, 1, 1.0, None), 100);
         assert_eq!(millis(Class::NotSent, 4, 1.0, None), 800);
         assert_eq!(millis(Class::Failed, 2, 0.5, None), 100);

@@ -93,7 +93,7 @@ async fn a_new_connection_that_is_closed_at_once_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn missing_credentials_are_permanent() {
+async fn missing_credentials_may_come_yet() {
     let (connector, log) = memory(vec![vec![ReadRequest]], 1_024);
     let endpoint = Endpoint::from_url("http://pipe.test", None).unwrap();
     let mut transport = Transport::builder(endpoint)
@@ -103,8 +103,8 @@ async fn missing_credentials_are_permanent() {
         .unwrap();
     let error = send(&mut transport, "x").await.unwrap_err();
     assert!(matches!(error, TransportError::Sign(_)), "{error:?}");
-    assert!(error.is_permanent());
-    assert_eq!(error.failure(), Failure::NotSent);
+    assert!(!error.is_permanent());
+    assert_eq!(error.failure(), Failure::NotReady);
     let text = error.to_string();
     assert!(text.starts_with("cannot sign the request: no credentials: "), "{text}");
     assert!(text.ends_with("the drawer is empty"), "{text}");

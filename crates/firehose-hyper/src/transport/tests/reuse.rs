@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write as _};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::script::Step;
@@ -29,10 +29,14 @@ async fn requests_are_complete_and_nothing_more() {
     let mut lines: Vec<&str> = seen.head.trim_end().split("\r\n").collect();
     assert_eq!(lines.remove(0), "POST / HTTP/1.1");
     lines.sort_unstable();
-    let agent = format!("user-agent: firehose-hyper/{}", env!("CARGO_PKG_VERSION"));
+    let id = lines.remove(0);
+    assert!(id.starts_with("amz-sdk-invocation-id: ") && id.len() == 59, "{id}");
+    let version = env!("CARGO_PKG_VERSION");
+    let agent = format!("user-agent: firehose-hyper/{version} os/{}", std::env::consts::OS);
     assert_eq!(
         lines,
         [
+            "amz-sdk-request: attempt=1; max=1",
             "content-length: 7",
             "content-type: application/x-amz-json-1.1",
             "host: pipe.test",
@@ -110,13 +114,16 @@ impl ProvideCredentials for Saboteur {
     where
         Self: 'a,
     {
-        if self.asked.fetch_add(1, Ordering::Relaxed) == 1 {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        if asked == 1 {
             self.close.lock().unwrap().take().unwrap().send(()).unwrap();
         }
-        future::ProvideCredentials::new(async {
+        // Good until the clock is looked at once more.
+        let expiry = UNIX_EPOCH + Duration::from_secs(asked as u64 + 1);
+        future::ProvideCredentials::new(async move {
             // Time for the other end to close.
             tokio::time::sleep(Duration::from_millis(1)).await;
-            Ok(Credentials::new("id", "secret", None, Some(UNIX_EPOCH), "test"))
+            Ok(Credentials::new("id", "secret", None, Some(expiry), "test"))
         })
     }
 }
@@ -142,11 +149,13 @@ async fn a_request_given_back_unwritten_goes_out_on_a_new_connection() {
             Ok(client)
         }
     });
+    let looks = AtomicU64::new(0);
     let saboteur = Saboteur { asked: AtomicUsize::new(0), close: Mutex::new(Some(close)) };
     let endpoint = Endpoint::from_url("http://pipe.test", None).unwrap();
     let mut transport = Transport::builder(endpoint)
         .connector(connector)
         .signer(Signer::new(saboteur, "us-east-1"))
+        .clock(move || UNIX_EPOCH + Duration::from_secs(looks.fetch_add(1, Ordering::Relaxed)))
         .build()
         .unwrap();
     for body in ["one", "two"] {

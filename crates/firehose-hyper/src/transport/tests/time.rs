@@ -147,7 +147,7 @@ async fn credentials_have_their_time() {
     let signer = Signer::new(Never, "us-east-1");
     let (connector, log) = memory(vec![script(), script()], 1_024);
     let mut transport = through(connector, Some(signer));
-    let expected = (Phase::Credentials, 2, Failure::NotSent);
+    let expected = (Phase::Credentials, 2, Failure::NotReady);
     check("deadline", &mut transport, Some(2), 9, expected).await;
     let start = Instant::now();
     let error = send(&mut transport, "x").await.unwrap_err();

@@ -45,6 +45,12 @@ impl Oracle {
                 waits.asked = None;
                 self.end_whole(id, &request, Class::Unknown, &waits);
             }
+            Meaning::Unanswered(Failure::NotReady) => {
+                self.end_whole(id, &request, Class::NotReady, &waits);
+            }
+            Meaning::Unanswered(Failure::Unsendable) => {
+                self.end_whole(id, &request, Class::Unsendable, &waits);
+            }
             Meaning::Unanswered(Failure::NotSent) => {
                 self.end_whole(id, &request, Class::NotSent, &waits);
             }
@@ -82,7 +88,7 @@ impl Oracle {
         for ticket in &request.tickets {
             self.not_stored(*ticket, class, waits);
         }
-        if class == Class::StreamRejected {
+        if matches!(class, Class::StreamRejected | Class::Unsendable) {
             self.give_up_waiting(Fate::Rejected, Some(class));
         }
     }
@@ -107,11 +113,11 @@ impl Oracle {
         let record = &mut self.records[ticket];
         let renews = class == Class::Renew && !record.renewed;
         record.renewed |= renews;
-        if matches!(class, Class::Rejected | Class::StreamRejected)
+        if matches!(class, Class::Rejected | Class::StreamRejected | Class::Unsendable)
             || (class == Class::Renew && !renews)
         {
             self.owe(ticket, Fate::Rejected);
-        } else if renews || class == Class::TooLarge {
+        } else if renews || matches!(class, Class::NotReady | Class::TooLarge) {
             record.attempts -= 1;
             self.again(ticket, class, waits);
         } else if record.attempts >= self.rules.attempts_max {
@@ -142,7 +148,9 @@ impl Oracle {
 
     fn attempts_that(&mut self, class: Class) -> &mut u64 {
         match class {
-            Class::NotSent => &mut self.stats.attempts_not_sent,
+            Class::NotReady | Class::NotSent | Class::Unsendable => {
+                &mut self.stats.attempts_not_sent
+            }
             Class::Throttled => &mut self.stats.attempts_throttled,
             Class::Unknown => &mut self.stats.attempts_unknown,
             Class::Failed

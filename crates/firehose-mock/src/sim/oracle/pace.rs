@@ -48,6 +48,14 @@ impl Pace {
 
     /// A request of which every record ended alike.
     pub(super) fn ended(&mut self, records: u64, class: Class, waits: &Waits) {
+        if class == Class::NotReady {
+            // Of requests under way together only the first lengthens the wait.
+            if self.paused_until <= waits.now {
+                self.setbacks = self.setbacks.saturating_add(1);
+                self.pause(waits.end(class, self.setbacks));
+            }
+            return;
+        }
         let is_setback = matches!(
             class,
             Class::Failed
@@ -55,13 +63,18 @@ impl Pace {
                 | Class::StreamRejected
                 | Class::Throttled
                 | Class::Unknown
+                | Class::Unsendable
         );
         if !is_setback {
             return;
         }
         self.turn(records, records);
         self.setbacks = self.setbacks.saturating_add(1);
-        if matches!(class, Class::NotSent | Class::StreamRejected | Class::Throttled) {
+        let pauses = matches!(
+            class,
+            Class::NotSent | Class::StreamRejected | Class::Throttled | Class::Unsendable
+        );
+        if pauses {
             self.pause(waits.end(class, self.setbacks));
         }
     }
