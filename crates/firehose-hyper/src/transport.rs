@@ -29,7 +29,7 @@ use crate::identity::{self, Attempt};
 use crate::pool::Pool;
 use crate::proxy::{self, Proxies, Proxy};
 use crate::sign::{Generation, Signer};
-use crate::skew::Skew;
+use crate::skew::{Offset, Skew};
 use crate::timeouts::{AttemptDeadline, Phase, Timeouts, from_now};
 use crate::tls::{Tls, TlsError};
 
@@ -303,6 +303,8 @@ impl Shared {
         self.complete(&mut request);
         let timeouts = &self.timeouts;
         let bounds = Bounds { timeouts, deadline, answer_bytes_max: self.answer_bytes_max };
+        // No connection is made in vain while there are no credentials.
+        self.await_credentials(deadline).await?;
         let mut idle = self.pool.take().await;
         let mut was_redated = false;
         loop {
@@ -313,7 +315,7 @@ impl Shared {
             };
             // The date of a signature is checked: it is made when the request can leave.
             let (began, sent_at) = (Instant::now(), (self.clock)());
-            let offset = self.skew.as_ref().map(Skew::offset).unwrap_or_default();
+            let offset = self.offset();
             let signed = self.sign(&mut request, offset.correct(sent_at), deadline).await?;
             let length = request_bytes(&request);
             let outgoing = request.clone().map(Full::new);
@@ -331,9 +333,8 @@ impl Shared {
                     if let Some(skew) = &self.skew {
                         skew.learn(answer.headers(), sent_at, began.elapsed());
                     }
-                    let now = self.skew.as_ref().map(Skew::offset).unwrap_or_default();
                     let may_be_misdated = self.note_refusal(&answer, signed);
-                    if was_redated || !may_be_misdated || now.is_near(offset) {
+                    if was_redated || !may_be_misdated || self.offset().is_near(offset) {
                         return Ok(answer);
                     }
                     was_redated = true;
@@ -369,6 +370,20 @@ impl Shared {
             peer: Arc::clone(&self.peer),
             source: std::io::Error::other(error),
         })
+    }
+
+    async fn await_credentials(&self, deadline: Instant) -> Result<(), TransportError> {
+        let Some(signer) = &self.signer else { return Ok(()) };
+        let at = self.offset().correct((self.clock)());
+        match timeout_at(deadline, signer.load_credentials(at)).await {
+            Ok(result) => result.map_err(TransportError::Sign),
+            Err(_) => Err(self.timed_out(Phase::Credentials, Failure::NotReady)),
+        }
+    }
+
+    /// Returns how far the clock is off, as far as somebody cares.
+    fn offset(&self) -> Offset {
+        self.skew.as_ref().map(Skew::offset).unwrap_or_default()
     }
 
     /// Signs a request and returns whose credentials it was signed with.

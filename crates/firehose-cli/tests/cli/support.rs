@@ -6,14 +6,17 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 
 use serde_json::Value;
 
-/// The command in a folder, with none of the caller's AWS settings.
+/// The command in a folder, with none of the caller's settings: no variable of AWS's, no profile, no
+/// proxy, and no look whether this machine is one of AWS's own.
 pub(crate) fn firehose(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firehose"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("AWS_") {
+        let text = name.to_string_lossy().to_uppercase();
+        if text.starts_with("AWS_") || text.ends_with("_PROXY") {
             command.env_remove(name);
         }
     }
+    command.env("HOME", folder).env("AWS_EC2_METADATA_DISABLED", "true");
     command.args(args).current_dir(folder).stdin(Stdio::null());
     command
 }

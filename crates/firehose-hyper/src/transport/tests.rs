@@ -3,6 +3,7 @@
 
 mod cancel;
 mod faults;
+mod refusals;
 mod reuse;
 mod script;
 mod time;

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write as _};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::script::Step;
@@ -118,8 +118,7 @@ impl ProvideCredentials for Saboteur {
         if asked == 1 {
             self.close.lock().unwrap().take().unwrap().send(()).unwrap();
         }
-        // Good until the clock is looked at once more.
-        let expiry = UNIX_EPOCH + Duration::from_secs(asked as u64 + 1);
+        let expiry = UNIX_EPOCH + Duration::from_secs(if asked == 0 { 5 } else { 100 });
         future::ProvideCredentials::new(async move {
             // Time for the other end to close.
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -149,13 +148,17 @@ async fn a_request_given_back_unwritten_goes_out_on_a_new_connection() {
             Ok(client)
         }
     });
-    let looks = AtomicU64::new(0);
+    let looks = AtomicUsize::new(0);
     let saboteur = Saboteur { asked: AtomicUsize::new(0), close: Mutex::new(Some(close)) };
     let endpoint = Endpoint::from_url("http://pipe.test", None).unwrap();
     let mut transport = Transport::builder(endpoint)
         .connector(connector)
         .signer(Signer::new(saboteur, "us-east-1"))
-        .clock(move || UNIX_EPOCH + Duration::from_secs(looks.fetch_add(1, Ordering::Relaxed)))
+        // They expire between the look for credentials and the second signature.
+        .clock(move || {
+            let looks = looks.fetch_add(1, Ordering::Relaxed);
+            UNIX_EPOCH + Duration::from_secs(if looks < 3 { 0 } else { 10 })
+        })
         .build()
         .unwrap();
     for body in ["one", "two"] {
