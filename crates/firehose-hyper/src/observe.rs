@@ -20,11 +20,9 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    #[cfg_attr(
-        not(any(feature = "metrics", feature = "tracing")),
-        expect(unused_variables, reason = "nobody is told")
-    )]
     pub(crate) fn begin(outgoing: &Outgoing) -> Self {
+        #[cfg(not(feature = "tracing"))]
+        let _ = outgoing.records;
         #[cfg(feature = "metrics")]
         metrics::histogram!("firehose.attempt.body_bytes").record(outgoing.body.len() as f64);
         Self {
