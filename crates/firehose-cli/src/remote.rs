@@ -117,28 +117,29 @@ async fn signer(
     env: &impl Fn(&str) -> Option<String>,
     endpoint: &Endpoint,
 ) -> Result<Option<Signer>, NoRemote> {
-    let keys = credentials::from_env(env).map_err(|error| NoRemote::Missing(error.to_string()))?;
+    let keys = credentials::from_env(env).map_err(SignError::Credentials);
+    let keys = keys.map_err(|error| NoRemote::Missing(error.to_string()))?;
     let is_told = args.profile.is_some() || SOURCES.iter().any(|name| env(name).is_some());
     let signer = match keys {
         Some(keys) if args.profile.is_none() => Signer::new(keys, endpoint.region()),
         None if endpoint.is_loopback() && !is_told => return Ok(None),
         Some(_) | None => match chain(args, endpoint).await {
             Some(provider) => Signer::new(provider, endpoint.region()),
-            None => return Err(no_credentials("")),
+            None => return Err(no_credentials("no credentials")),
         },
     };
     match signer.load_credentials(SystemTime::now()).await {
         Ok(()) => Ok(Some(signer)),
         Err(SignError::Expired) => Err(NoRemote::Missing(advice::RENEW.to_owned())),
-        Err(error) => Err(no_credentials(&format!(" ({error})"))),
+        Err(error) => Err(no_credentials(&error.to_string())),
     }
 }
 
 fn no_credentials(why: &str) -> NoRemote {
+    // A chain lists all its sources in lines of their own.
+    let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
     let advice = advice::MISSING;
-    NoRemote::Missing(format!(
-        "no credentials{why}: {advice}, or deliver into a directory with --local"
-    ))
+    NoRemote::Missing(format!("{why}; {advice}, or deliver into a directory with --local"))
 }
 
 #[cfg(feature = "aws-config")]

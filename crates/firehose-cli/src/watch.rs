@@ -76,7 +76,9 @@ impl Watcher {
             self.progress.say(&format!("records wait: {text}"));
         } else if self.is_verbose {
             let (records, class) = (setback.records, setback.class);
-            self.progress.say(&format!("a request of {records} records was {class}: {text}"));
+            let id = setback.request_id.as_deref().map(str::escape_debug);
+            let id = id.map(|id| format!(" (request id {id})")).unwrap_or_default();
+            self.progress.say(&format!("a request of {records} records was {class}{id}: {text}"));
         }
         self.state.last = text;
         if self.is_hopeless(setback, error) {

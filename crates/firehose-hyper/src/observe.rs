@@ -9,6 +9,7 @@
 use firehose_proto::producer::{Report, Setback};
 use firehose_proto::wire::Response;
 
+use crate::endpoint::Endpoint;
 use crate::service::{Outgoing, SendError};
 
 /// An attempt under way.
@@ -74,6 +75,13 @@ impl Observed {
             metrics::histogram!("firehose.attempt.seconds").record(seconds);
         }
     }
+}
+
+/// Records will travel as plain text.
+#[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "nobody is told"))]
+pub(crate) fn plain(endpoint: &Endpoint) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(host = endpoint.host(), "records travel without encryption");
 }
 
 /// A request as a whole came to nothing.

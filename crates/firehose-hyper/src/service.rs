@@ -24,6 +24,8 @@ use crate::timeouts::AttemptDeadline;
 /// [`AttemptDeadline`] and an [`Attempt`] among its extensions. An error of which nothing better is known counts as an
 /// unknown outcome; a [`TransportError`] or a [`Failure`] in its chain of sources says more.
 ///
+/// Layers of tower go between the producer and a transport; `examples/layer.rs` has one.
+///
 /// ```
 /// use firehose_hyper::{HttpService, Transport};
 /// use firehose_mock::InMemory;

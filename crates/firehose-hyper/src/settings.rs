@@ -39,7 +39,7 @@ use crate::transport::{Transport, TransportBuilder};
 /// assert_eq!(endpoint.region(), "us-west-2");
 /// # Ok::<(), firehose_hyper::SettingsError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     region: Option<Box<str>>,
     endpoint_url: Option<Box<str>>,
@@ -188,6 +188,21 @@ impl Settings {
             Some(app_id) => builder.app_id(app_id.clone()),
             None => builder,
         })
+    }
+}
+
+impl fmt::Debug for Settings {
+    /// Leaves the URL away: somebody may have written a password into it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("region", &self.region)
+            .field("is_fips", &self.is_fips)
+            .field("is_dualstack", &self.is_dualstack)
+            .field("ca_bundle", &self.ca_bundle)
+            .field("attempts_max", &self.attempts_max)
+            .field("app_id", &self.app_id)
+            .field("proxies", &self.proxies)
+            .finish_non_exhaustive()
     }
 }
 

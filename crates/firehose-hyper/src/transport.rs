@@ -26,6 +26,7 @@ use crate::connection::{Bounds, Connection, Ended, is_framed_once};
 use crate::endpoint::Endpoint;
 use crate::error::TransportError;
 use crate::identity::{self, Attempt};
+use crate::observe;
 use crate::pool::Pool;
 use crate::proxy::{self, Proxies, Proxy};
 use crate::sign::{Generation, Signer};
@@ -223,6 +224,9 @@ impl TransportBuilder {
     ///
     /// [`TlsError`] if the endpoint needs TLS and the certificates cannot be used.
     pub fn build(self) -> Result<Transport, TlsError> {
+        if self.endpoint.is_plain() && !self.endpoint.is_loopback() {
+            observe::plain(&self.endpoint);
+        }
         let mut forward = None;
         let connector = match self.connector {
             Some(connector) => connector,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+#[cfg(unix)]
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -214,7 +215,8 @@ fn containers_give_credentials_with_a_token() {
     assert_eq!(asked[0]["authorization"], "let me in");
 }
 
-/// Writes a program that prints credentials, and a profile that runs it.
+/// Writes credentials as a program prints them, and a profile that runs such a program.
+#[cfg(unix)]
 fn process(folder: &Path, id: &str, expiry: &str) -> String {
     let text = format!(
         r#"{{"Version":1,"AccessKeyId":"{id}","SecretAccessKey":"{SECRET_KEY}",
@@ -225,6 +227,7 @@ fn process(folder: &Path, id: &str, expiry: &str) -> String {
     format!("[profile process]\ncredential_process = cat {}\n", path.display())
 }
 
+#[cfg(unix)]
 #[test]
 fn processes_give_credentials() {
     let service = Endpoint::service();
@@ -235,6 +238,7 @@ fn processes_give_credentials() {
     check_signed(&run, &service, "AKIDPROCESS", Some(TOKEN));
 }
 
+#[cfg(unix)]
 #[test]
 fn without_good_credentials_nothing_begins() {
     let folder = tempdir().unwrap();
@@ -243,6 +247,7 @@ fn without_good_credentials_nothing_begins() {
     let advice = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE";
     for (args, config, status, part) in [
         (&remote[..], "", 3, advice),
+        (&remote[..], "", 3, "demo: no credentials: "),
         (&["--region", "eu-west-1", "--profile", "process"], &*old, 3, "expired"),
         (&["--region", "eu-west-1", "--profile", "nobody"], "", 2, "no profile \"nobody\""),
         (&["--profile", "process"], &*old, 2, "where to?"),
@@ -250,8 +255,31 @@ fn without_good_credentials_nothing_begins() {
         let (run, folder) = put(&[], args, &[("config", config)]);
         assert_eq!(run.status, status, "{args:?}: {run:?}");
         assert!(run.stderr.contains(part), "{args:?}: {run:?}");
+        assert_eq!(run.stderr.trim_end().lines().count(), 1, "{args:?}: {run:?}");
         assert!(!folder.path().join("demo.failed.jsonl").exists());
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn sources_of_credentials_that_fail_tell_no_secret() {
+    let remote = ["--region", "eu-west-1"];
+    let half = format!(r#"{{"Version":1,"AccessKeyId":"AKID","SecretAccessKey":"{SECRET_KEY}""#);
+    let answer = half.clone();
+    let container = Endpoint::start(move |_, _, _| (200, answer.clone()));
+    let env = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.url.as_str())];
+    let (run, _folder) = put(&env, &remote, &[]);
+    assert_eq!(run.status, 3, "{run:?}");
+    let (run, _folder) = put(&[("AWS_SECRET_ACCESS_KEY", SECRET_KEY)], &remote, &[]);
+    assert_eq!(run.status, 3, "{run:?}");
+    let part = "AWS_SECRET_ACCESS_KEY is set but AWS_ACCESS_KEY_ID is not, set both or none";
+    assert!(run.stderr.contains(part), "{run:?}");
+    let folder = tempdir().unwrap();
+    let config = process(folder.path(), "AKID", "");
+    fs::write(folder.path().join("credentials.json"), half).unwrap();
+    let args = [&remote[..], &["--profile", "process"]].concat();
+    let (run, _folder) = put(&[], &args, &[("config", &config)]);
+    assert_eq!(run.status, 3, "{run:?}");
 }
 
 // Matrix 20: credentials that expire under way are replaced at once, and the record goes again.

@@ -128,3 +128,11 @@ fn endpoints_that_cannot_be_are_refused() {
     let missing = settings(&[("AWS_CA_BUNDLE", "no-such-file.pem")], &[]).tls().unwrap_err();
     assert!(missing.to_string().starts_with("cannot use the certificates in no-such-file.pem: "));
 }
+
+#[test]
+fn passwords_in_urls_are_not_shown() {
+    let url = ("AWS_ENDPOINT_URL", "https://user:canary@h");
+    let settings = settings(&[url, ("HTTPS_PROXY", "http://user:canary@h")], &[]);
+    let error = settings.endpoint().unwrap_err();
+    assert!(!format!("{settings:?} {error:?} {error}").contains("canary"));
+}

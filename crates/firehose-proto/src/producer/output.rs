@@ -135,6 +135,8 @@ pub enum Event {
 pub struct Setback {
     /// The request.
     pub id: RequestId,
+    /// The service's identifier of it, where there was an answer that had one.
+    pub request_id: Option<Box<str>>,
     /// The number of records in it.
     pub records: usize,
     /// What it means for each of them.
@@ -159,11 +161,11 @@ impl fmt::Display for Setback {
 /// ```
 /// use firehose_proto::producer::SetbackCause;
 ///
-/// /// Says by which identifier AWS's support finds the request.
-/// fn request_id(cause: &SetbackCause) -> Option<&str> {
+/// /// Says whether there was an answer at all.
+/// fn was_answered(cause: &SetbackCause) -> bool {
 ///     match cause {
-///         SetbackCause::Fault(fault) => fault.request_id(),
-///         SetbackCause::Distrust(_) | SetbackCause::Failure(_) => None,
+///         SetbackCause::Distrust(_) | SetbackCause::Fault(_) => true,
+///         SetbackCause::Failure(_) => false,
 ///     }
 /// }
 /// ```

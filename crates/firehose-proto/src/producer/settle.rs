@@ -28,7 +28,9 @@ impl Producer {
         match Judgement::of(response, load.batch().len(), &mut self.scratch) {
             Judgement::Records(judged) => self.settle_records(load, judged, request_id, asked),
             Judgement::Fault(fault) => self.settle_fault(id, load, fault),
-            Judgement::Unknown(distrust) => self.settle_distrust(id, load, distrust),
+            Judgement::Unknown(distrust) => {
+                self.settle_distrust(id, load, distrust, request_id);
+            }
         }
     }
 
@@ -38,13 +40,19 @@ impl Producer {
         self.settle_whole(id, load, class, cause, Report::default());
     }
 
-    fn settle_distrust(&mut self, id: RequestId, load: SealedLoad, distrust: Distrust) {
+    fn settle_distrust(
+        &mut self,
+        id: RequestId,
+        load: SealedLoad,
+        distrust: Distrust,
+        request_id: Option<Box<str>>,
+    ) {
         self.stats.replies_distrusted += 1;
         if canary!("drop_unknown") {
             return;
         }
         let cause = SetbackCause::Distrust(distrust);
-        self.settle_whole(id, load, Class::Unknown, cause, Report::default());
+        self.settle_whole(id, load, Class::Unknown, cause, Report::new(request_id));
     }
 
     fn settle_fault(&mut self, id: RequestId, load: SealedLoad, fault: Fault) {
@@ -81,7 +89,9 @@ impl Producer {
             SetbackCause::Distrust(_) | SetbackCause::Failure(_) => None,
         };
         let retry = self.retry(asked);
-        self.events.push_back(Event::Setback(Setback { id, records, class, cause }));
+        let request_id = report.request_id().map(Into::into);
+        let setback = Setback { id, request_id, records, class, cause };
+        self.events.push_back(Event::Setback(setback));
         self.stats.count_attempts(class, records as u64);
         self.slow_down(class, records, &retry);
         if let Some(due) = retry.uniform(&load, class) {

@@ -740,6 +740,21 @@ fn what_waits_for_something_outside_still_expires() {
 }
 
 #[test]
+fn setbacks_keep_the_services_identifier() {
+    for (status, body) in [(503, "{}"), (200, "{}"), (200, "<html>")] {
+        let mut producer = Producer::new(Instant::from_micros(0), config(), 7);
+        producer.push(Instant::from_micros(0), b"a").unwrap();
+        producer.flush(Instant::from_micros(0));
+        let Output::Transmit(transmit) = producer.poll_output() else { panic!() };
+        let response = Response::new(status, body.as_bytes().to_vec());
+        let response = response.with_header("x-amzn-requestid", b"the-id");
+        producer.handle_response(Instant::from_micros(0), transmit.id, response).unwrap();
+        let Output::Event(Event::Setback(setback)) = producer.poll_output() else { panic!() };
+        assert_eq!(setback.request_id.as_deref(), Some("the-id"), "{status} {body}");
+    }
+}
+
+#[test]
 fn what_can_never_be_sent_is_given_back_with_all_that_waits() {
     let mut w = world(config().with_in_flight_max(NonZeroUsize::MIN));
     w.push("a");
