@@ -77,10 +77,11 @@ impl<S: HttpService> Client<S> {
         let sealed = batch.seal().ok_or(CallError::NoRecords)?;
         let body = sealed.body().clone();
         let response = self.call(Operation::PutRecordBatch, body, sealed.len()).await?;
+        let request_id = response.request_id().map(Into::into);
         match Judgement::of(response, sealed.len(), &mut Scratch::new()) {
             Judgement::Fault(fault) => Err(CallError::Fault(fault)),
             Judgement::Records(judged) => Ok(judged),
-            Judgement::Unknown(distrust) => Err(CallError::Unknown(distrust)),
+            Judgement::Unknown(distrust) => Err(CallError::Unknown { distrust, request_id }),
         }
     }
 
@@ -102,15 +103,22 @@ impl<S: HttpService> Client<S> {
         if !response.is_success() {
             return Err(CallError::Fault(Fault::read(response, &mut Scratch::new())));
         }
-        let reply = Reply::parse_put_record(response.into_body(), &mut Scratch::new())
-            .map_err(|error| CallError::Unknown(Distrust::Reply(error)))?;
+        let request_id = response.request_id().map(Into::into);
+        let reply = match Reply::parse_put_record(response.into_body(), &mut Scratch::new()) {
+            Ok(reply) => reply,
+            Err(error) => {
+                return Err(CallError::Unknown { distrust: Distrust::Reply(error), request_id });
+            }
+        };
         match Judgement::of_reply(reply, 1) {
             Judgement::Records(judged) => match judged.verdict(0) {
                 Verdict::Stored { record_id } => Ok(record_id.to_owned()),
-                Verdict::Failed { .. } | Verdict::Unknown => Err(CallError::NoRecordId),
+                Verdict::Failed { .. } | Verdict::Unknown => {
+                    Err(CallError::NoRecordId { request_id })
+                }
             },
             Judgement::Fault(fault) => Err(CallError::Fault(fault)),
-            Judgement::Unknown(distrust) => Err(CallError::Unknown(distrust)),
+            Judgement::Unknown(distrust) => Err(CallError::Unknown { distrust, request_id }),
         }
     }
 
@@ -135,7 +143,10 @@ pub enum CallError {
     /// The service answered with an error; it stored nothing unless the error is an internal one.
     Fault(Fault),
     /// The answer names no record; it may or may not have been stored.
-    NoRecordId,
+    NoRecordId {
+        /// The service's identifier of the request.
+        request_id: Option<Box<str>>,
+    },
     /// There is nothing to send: a request has at least one record (R1).
     NoRecords,
     /// A record does not fit into the request.
@@ -148,18 +159,37 @@ pub enum CallError {
     /// The request got no answer.
     Send(SendError),
     /// The answer is not believed; the records may or may not have been stored.
-    Unknown(Distrust),
+    Unknown {
+        /// Why not.
+        distrust: Distrust,
+        /// The service's identifier of the request.
+        request_id: Option<Box<str>>,
+    },
+}
+
+impl CallError {
+    /// Returns the service's identifier of the request, by which AWS's support finds it, if there
+    /// was an answer that had one.
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Fault(fault) => fault.request_id(),
+            Self::NoRecordId { request_id } | Self::Unknown { request_id, .. } => {
+                request_id.as_deref()
+            }
+            Self::NoRecords | Self::Record { .. } | Self::Send(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fault(fault) => fault.fmt(f),
-            Self::NoRecordId => f.write_str("the answer has no identifier for the record"),
+            Self::NoRecordId { .. } => f.write_str("the answer has no identifier for the record"),
             Self::NoRecords => f.write_str("a request has at least one record"),
             Self::Record { index, error } => write!(f, "record {index}: {error}"),
             Self::Send(error) => error.fmt(f),
-            Self::Unknown(distrust) => distrust.fmt(f),
+            Self::Unknown { distrust, .. } => distrust.fmt(f),
         }
     }
 }
@@ -169,8 +199,60 @@ impl Error for CallError {
         match self {
             Self::Send(error) => Some(error),
             Self::Record { error, .. } => Some(error),
-            Self::Unknown(distrust) => Some(distrust),
-            Self::Fault(_) | Self::NoRecordId | Self::NoRecords => None,
+            Self::Unknown { distrust, .. } => Some(distrust),
+            Self::Fault(_) | Self::NoRecordId { .. } | Self::NoRecords => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::future::{Ready, ready};
+    use core::task::{Context, Poll};
+
+    use bytes::Bytes;
+    use firehose_proto::Failure;
+
+    use super::*;
+
+    /// Answers every request with this body.
+    #[derive(Clone)]
+    struct Always(u16, &'static str);
+
+    impl tower_service::Service<http::Request<Bytes>> for Always {
+        type Response = http::Response<Vec<u8>>;
+        type Error = Failure;
+        type Future = Ready<Result<Self::Response, Failure>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: http::Request<Bytes>) -> Self::Future {
+            let mut answer = http::Response::new(self.1.as_bytes().to_vec());
+            *answer.status_mut() = http::StatusCode::from_u16(self.0).unwrap();
+            let id = http::HeaderValue::from_static("the-id");
+            answer.headers_mut().insert("x-amzn-requestid", id);
+            ready(Ok(answer))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn errors_keep_the_services_identifier() {
+        let stream = "demo".parse().unwrap();
+        for (status, body) in [(200, "{}"), (200, "<html>"), (400, "{}"), (503, "")] {
+            let client = Client::new(Always(status, body));
+            let error = client.put_record_batch(&stream, ["a"]).await.unwrap_err();
+            assert_eq!(error.request_id(), Some("the-id"), "{error:?}");
+            let error = client.put_record(&stream, b"a").await.unwrap_err();
+            assert_eq!(error.request_id(), Some("the-id"), "{error:?}");
+        }
+        let none = client_without_records(&stream).await;
+        assert!(matches!(none, CallError::NoRecords) && none.request_id().is_none());
+    }
+
+    async fn client_without_records(stream: &StreamName) -> CallError {
+        let client = Client::new(Always(200, "{}"));
+        client.put_record_batch::<&[u8]>(stream, []).await.unwrap_err()
     }
 }

@@ -260,6 +260,22 @@ fn without_good_credentials_nothing_begins() {
     }
 }
 
+#[test]
+fn requests_to_this_machine_need_no_credentials() {
+    let service = Endpoint::service();
+    let args = ["--endpoint-url", &service.url];
+    let files = [("config", "[profile other]\n")];
+    for env in [&[][..], &[("AWS_PROFILE", "other")]] {
+        let (run, _folder) = put(env, &args, &files);
+        assert_eq!(run.status, 0, "{run:?}");
+        assert!(run.stderr.contains("requests to this machine are not signed"), "{run:?}");
+    }
+    assert_eq!(service.keys(), ["", ""]);
+    // A profile that is asked for has to be good.
+    let (run, _folder) = put(&[], &[&args[..], &["--profile", "other"]].concat(), &files);
+    assert_eq!(run.status, 3, "{run:?}");
+}
+
 #[cfg(unix)]
 #[test]
 fn sources_of_credentials_that_fail_tell_no_secret() {

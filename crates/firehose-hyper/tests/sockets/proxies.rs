@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use firehose_hyper::{Endpoint, Failure, Phase, Proxies, Timeouts, Transport, TransportError};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tower_service::Service;
 
@@ -39,13 +39,32 @@ struct Proxy {
 
 impl Proxy {
     async fn start(manner: Manner, target: SocketAddr) -> Self {
+        Self::start_over(None, manner, target).await
+    }
+
+    /// Starts one that is itself reached with TLS, if it is given a certificate.
+    async fn start_over(
+        certificate: Option<Certificate>,
+        manner: Manner,
+        target: SocketAddr,
+    ) -> Self {
+        let acceptor = certificate.map(Certificate::acceptor);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
         let log = Arc::clone(&heads);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, manner, target, Arc::clone(&log)));
+                let (acceptor, log) = (acceptor.clone(), Arc::clone(&log));
+                tokio::spawn(async move {
+                    let Some(acceptor) = acceptor else {
+                        return serve(stream, manner, target, log).await;
+                    };
+                    // A client that does not trust it ends here.
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        serve(stream, manner, target, log).await;
+                    }
+                });
             }
         });
         Self { address, heads }
@@ -57,7 +76,7 @@ impl Proxy {
 }
 
 async fn serve(
-    mut stream: TcpStream,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     manner: Manner,
     target: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
@@ -123,6 +142,25 @@ async fn requests_with_tls_go_through_a_tunnel() {
     let password = "proxy-authorization: Basic dXNlcjpwYXNzIHdvcmQ=\r\n";
     assert!(heads[0].contains(password), "{heads:?}");
     assert!(!heads[0].contains("authorization: AWS4"), "{heads:?}");
+}
+
+// Matrix 32: TLS to the proxy, and within it TLS to the service; each certificate is checked.
+#[tokio::test]
+async fn proxies_can_have_tls_themselves() {
+    let server = Server::start(Over::Tls(Certificate::Good), vec![], None);
+    for (certificate, is_good) in [(Certificate::Good, true), (Certificate::WrongName, false)] {
+        let proxy = Proxy::start_over(Some(certificate), Manner::Pass, server.address).await;
+        let mut transport = transport(&server, true, &format!("https://{}", proxy.address));
+        match transport.call(request(body("one", 0))).await {
+            Ok(answer) => assert!(is_good && answer.status() == 200, "{answer:?}"),
+            Err(error) => {
+                assert!(!is_good, "{error:?}");
+                assert_eq!(error.failure(), Failure::Unsendable, "{error:?}");
+                assert!(error.to_string().contains(&proxy.address.to_string()), "{error}");
+            }
+        }
+        assert_eq!(proxy.heads().len(), usize::from(is_good));
+    }
 }
 
 // Matrix 32
