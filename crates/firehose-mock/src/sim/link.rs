@@ -116,6 +116,13 @@ impl Link {
             let ending = Ending::failed(Failure::NotSent);
             return Ok(Journey { news: Some((there.min(deadline), ending)), late: None });
         }
+        if is_drawn(rates.not_ready + rates.unsendable) {
+            let share = rates.unsendable / (rates.not_ready + rates.unsendable);
+            let is_final = self.chance(share);
+            let failure = if is_final { Failure::Unsendable } else { Failure::NotReady };
+            let ending = Ending::failed(failure);
+            return Ok(Journey { news: Some((there.min(deadline), ending)), late: None });
+        }
         if is_drawn(rates.lost) {
             return Ok(self.is_silent(deadline, back));
         }

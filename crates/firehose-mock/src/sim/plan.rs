@@ -28,6 +28,8 @@ pub struct Rates {
     pub internal: f64,
     /// Of requests: lost before the service, and known to be.
     pub not_sent: f64,
+    /// Of requests: not sent for want of something outside, credentials say.
+    pub not_ready: f64,
     /// Of requests: lost before the service, with silence or without knowing.
     pub lost: f64,
     /// Of requests: taken, and the answer lost.
@@ -38,6 +40,8 @@ pub struct Rates {
     pub fault: f64,
     /// Of requests: an error that does not pass, or one for size.
     pub deny: f64,
+    /// Of requests: not sent, because none ever can be.
+    pub unsendable: f64,
     /// Of requests: an answer of success that is wrong.
     pub wrong: f64,
 }
@@ -225,6 +229,8 @@ impl Draw {
         if brutality > 0 && self.chance(0.3) {
             rates.deny = self.random.fraction() * 0.05;
         }
+        rates.not_ready = rates.not_sent / 4.0;
+        rates.unsendable = rates.deny / 4.0;
         rates
     }
 
