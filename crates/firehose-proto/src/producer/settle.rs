@@ -105,7 +105,7 @@ impl Producer {
             }
             self.backlog.recycle(load.into_storage());
         }
-        if class.is_of_stream() {
+        if class.is_of_stream() && !canary!("backlog_not_rejected") {
             self.reject_backlog(class, &mut report);
         }
         self.publish(report);
@@ -301,7 +301,8 @@ impl Retry {
             record.may_be_stored = false;
         }
         let free = match class {
-            Class::NotReady | Class::TooLarge => true,
+            Class::NotReady => !canary!("not_ready_counts"),
+            Class::TooLarge => true,
             Class::Renew => !core::mem::replace(&mut record.renewed, true),
             Class::Failed
             | Class::NotSent
