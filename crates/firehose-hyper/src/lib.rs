@@ -34,6 +34,7 @@ mod driver;
 pub mod endpoint;
 pub mod error;
 pub mod events;
+mod hash;
 pub mod identity;
 mod observe;
 mod pool;

@@ -9,7 +9,6 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use aws_lc_rs::digest;
 use aws_sigv4::http_request::{
     SignableBody, SignableRequest, SigningInstructions, SigningSettings, sign,
 };
@@ -24,6 +23,7 @@ use crate::credentials::{
     Credentials, CredentialsError, ProvideCredentials, SharedCredentialsProvider,
 };
 use crate::error::{BoxError, Causes};
+use crate::hash::Hasher;
 
 /// The headers of a request that are signed, besides those that signing adds.
 static SIGNED: [HeaderName; 3] = [CONTENT_TYPE, HOST, HeaderName::from_static("x-amz-target")];
@@ -74,6 +74,7 @@ struct Shared {
     loading: Arc<tokio::sync::Mutex<()>>,
     /// How often the provider gave credentials.
     loads: AtomicU64,
+    hasher: Hasher,
 }
 
 /// Tells credentials from those that the provider gives later.
@@ -89,6 +90,7 @@ impl Signer {
             cached: Mutex::new(None),
             loading: Arc::default(),
             loads: AtomicU64::new(0),
+            hasher: Hasher::new(),
         };
         Self { shared: Arc::new(shared), load_timeout: LOAD_TIMEOUT }
     }
@@ -136,7 +138,8 @@ impl Signer {
         at: SystemTime,
     ) -> Result<Generation, SignError> {
         let Cached { credentials, generation, .. } = self.credentials(at).await?;
-        let instructions = instructions(request, credentials, &self.shared.region, at)?;
+        let hash = self.payload_hash(request).await;
+        let instructions = instructions(request, hash, credentials, &self.shared.region, at)?;
         for name in [AUTHORIZATION, HeaderName::from_static("x-amz-security-token")] {
             request.headers_mut().remove(name);
         }
@@ -148,6 +151,20 @@ impl Signer {
             request.headers_mut().insert(name, value);
         }
         Ok(generation)
+    }
+
+    /// Returns the hash of a request's body, computed at most once.
+    async fn payload_hash(&self, request: &mut http::Request<Bytes>) -> String {
+        let body = request.body();
+        if let Some(known) = request.extensions().get::<Hashed>()
+            && core::ptr::eq(&raw const known.body[..], &raw const body[..])
+        {
+            return known.hash.clone();
+        }
+        let body = body.clone();
+        let hash = hex(self.shared.hasher.sha256(&body).await);
+        request.extensions_mut().insert(Hashed { body, hash: hash.clone() });
+        hash
     }
 
     /// Forgets the credentials, so that the next request asks the provider.
@@ -318,7 +335,8 @@ impl Cached {
 
 /// Computes the headers that sign a request.
 fn instructions(
-    request: &mut http::Request<Bytes>,
+    request: &http::Request<Bytes>,
+    hash: String,
     credentials: Credentials,
     region: &str,
     at: SystemTime,
@@ -333,7 +351,7 @@ fn instructions(
         .build()
         .map_err(SignError::request)?
         .into();
-    let hash = SignableBody::Precomputed(payload_hash(request));
+    let hash = SignableBody::Precomputed(hash);
     let mut headers = Vec::with_capacity(SIGNED.len());
     for name in &SIGNED {
         if let Some(value) = request.headers().get(name) {
@@ -354,20 +372,6 @@ fn instructions(
 struct Hashed {
     body: Bytes,
     hash: String,
-}
-
-/// Returns the hash of a request's body, computed at most once.
-fn payload_hash(request: &mut http::Request<Bytes>) -> String {
-    let body = request.body();
-    if let Some(known) = request.extensions().get::<Hashed>()
-        && core::ptr::eq(&raw const known.body[..], &raw const body[..])
-    {
-        return known.hash.clone();
-    }
-    let hash = hex(digest::digest(&digest::SHA256, body));
-    let known = Hashed { body: body.clone(), hash: hash.clone() };
-    request.extensions_mut().insert(known);
-    hash
 }
 
 /// Writes bytes as lower-case hexadecimal digits.
