@@ -11,7 +11,7 @@ use core::num::NonZeroUsize;
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -128,10 +128,10 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failed> {
     let payload = Arc::new(match &args.payload {
-        Some(file) => Payload::lines(fs::read(file)?.into())?,
+        Some(file) => Payload::lines(read(file)?.into())?,
         None => Payload::random(args.size),
     });
-    let authority = args.ca.as_ref().map(fs::read).transpose()?;
+    let authority = args.ca.as_deref().map(read).transpose()?;
     let requests = Arc::new(payload.requests(args.records, args.batch.into()));
     let first = requests.first().map_or(0, |(_, records)| *records);
     let runtime = runtime(args.threads)?;
@@ -168,6 +168,10 @@ fn run(args: &Args) -> Result<(), Failed> {
     });
     writeln!(io::stdout().lock(), "{line}")?;
     Ok(())
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failed> {
+    fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()).into())
 }
 
 fn runtime(threads: Option<NonZeroUsize>) -> io::Result<Runtime> {
