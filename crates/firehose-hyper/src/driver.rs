@@ -15,8 +15,8 @@ use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use crate::events::Event;
 use crate::identity::Attempt;
 use crate::observe;
-use crate::producer::Shared;
 use crate::service::{self, HttpService, Outgoing, SendError};
+use crate::shared::Shared;
 
 pub(crate) struct Driver<S> {
     shared: Arc<Shared>,

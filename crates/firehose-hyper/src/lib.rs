@@ -42,6 +42,7 @@ pub mod producer;
 pub mod proxy;
 pub mod service;
 pub mod settings;
+mod shared;
 pub mod sign;
 mod skew;
 pub mod timeouts;

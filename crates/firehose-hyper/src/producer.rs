@@ -6,18 +6,16 @@
 use core::error::Error;
 use core::fmt;
 use core::time::Duration;
-use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use firehose_proto::producer::{self as core_producer, Config, PushError, Settled, Stats};
-use firehose_proto::producer::{Outcome, Output};
-use firehose_proto::{Instant, Ticket};
-use tokio::sync::{Notify, mpsc, oneshot};
+use firehose_proto::Ticket;
+use firehose_proto::producer::{Config, Outcome, PushError, Settled, Stats};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::driver::Driver;
 use crate::events::Events;
 use crate::service::HttpService;
+use crate::shared::Shared;
 
 /// The events that may wait to be read before the producer is held up.
 const EVENTS_MAX: usize = 64;
@@ -237,142 +235,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// What handles and driver share.
-pub(crate) struct Shared {
-    state: Mutex<State>,
-    origin: tokio::time::Instant,
-    /// Wakes the driver.
-    driver: Notify,
-    /// Wakes whoever waits for room or outcomes.
-    changed: Notify,
-}
-
-pub(crate) struct State {
-    pub(crate) core: core_producer::Producer,
-    /// Whoever waits for the outcome of a record.
-    waiting: BTreeMap<Ticket, oneshot::Sender<Result<Delivered, PutError>>>,
-    /// When the driver wakes by itself; the origin if it was woken already.
-    asleep_until: Instant,
-    /// Everything is decided and told.
-    finished: bool,
-}
-
-impl Shared {
-    fn new(config: Config) -> Self {
-        let seed = RandomState::new().hash_one("jitter");
-        let core = core_producer::Producer::new(Instant::from_micros(0), config, seed);
-        Self {
-            state: Mutex::new(State {
-                core,
-                waiting: BTreeMap::new(),
-                asleep_until: Instant::from_micros(0),
-                finished: false,
-            }),
-            origin: tokio::time::Instant::now(),
-            driver: Notify::new(),
-            changed: Notify::new(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn now(&self) -> Instant {
-        let micros = self.origin.elapsed().as_micros();
-        Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
-    }
-
-    /// Returns the runtime's instant for one of the core's.
-    pub(crate) fn instant(&self, at: Instant) -> tokio::time::Instant {
-        let span = Duration::from_micros(at.as_micros());
-        self.origin.checked_add(span).unwrap_or_else(|| self.origin + FAR)
-    }
-
-    /// Does something to the core, and wakes the driver if that gave it something to do.
-    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let mut state = self.lock();
-        let result = act(&mut state, self.now());
-        let earlier = || state.core.deadline().is_some_and(|(at, _)| at < state.asleep_until);
-        if state.asleep_until > Instant::from_micros(0) && (state.core.has_output() || earlier()) {
-            state.asleep_until = Instant::from_micros(0);
-            self.driver.notify_one();
-        }
-        result
-    }
-
-    /// Takes everything out of the core that it wants done, and when it wants to be woken.
-    pub(crate) fn drain(&self) -> (Vec<Output>, Option<tokio::time::Instant>) {
-        let mut state = self.lock();
-        let mut outputs = Vec::new();
-        loop {
-            match state.core.poll_output() {
-                Output::Wait(until) => {
-                    state.asleep_until = until.unwrap_or(Instant::FAR_FUTURE);
-                    return (outputs, until.map(|at| self.instant(at)));
-                }
-                output @ (Output::Cancel(_) | Output::Event(_) | Output::Transmit(_)) => {
-                    outputs.push(output);
-                }
-            }
-        }
-    }
-
-    pub(crate) async fn woken(&self) {
-        self.driver.notified().await;
-    }
-
-    /// Tells whoever waits for the outcomes of these records.
-    pub(crate) fn tell(&self, report: &core_producer::Report) {
-        let mut state = self.lock();
-        if !state.waiting.is_empty() {
-            for settled in report.iter() {
-                if let Some(sender) = state.waiting.remove(&settled.ticket()) {
-                    // Whoever waited may be gone.
-                    let _ = sender.send(outcome_of(&settled));
-                }
-            }
-        }
-    }
-
-    /// Wakes whoever waits for room or outcomes.
-    pub(crate) fn notify_changed(&self) {
-        self.changed.notify_waiters();
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.lock().core.is_closed()
-    }
-
-    pub(crate) fn finish(&self) {
-        let mut state = self.lock();
-        state.finished = true;
-        state.waiting.clear();
-        drop(state);
-        self.notify_changed();
-    }
-
-    /// Waits until `look` finds what it looks for.
-    async fn when_changed<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
-        // Most often it is there, and nothing has to be waited for.
-        if let Some(found) = look() {
-            return found;
-        }
-        loop {
-            let mut changed = core::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
-            if let Some(found) = look() {
-                return found;
-            }
-            changed.await;
-        }
-    }
-}
-
-/// Farther than any deadline, and near enough to be added to any instant.
-const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
-
-fn outcome_of(settled: &Settled<'_>) -> Result<Delivered, PutError> {
+pub(crate) fn outcome_of(settled: &Settled<'_>) -> Result<Delivered, PutError> {
     let attempts = settled.attempts();
     match settled.outcome() {
         Outcome::Delivered { record_id, may_be_duplicate } => {
