@@ -73,6 +73,15 @@ fn an_identifier_that_is_given_twice_is_found_wherever_it_stands() {
 }
 
 #[test]
+fn identifiers_may_meet_anywhere() {
+    // Each tail leads to a place of its own, the first and the last of all places among them.
+    for tail in 10_000..15_000 {
+        let given: Vec<_> = (0..3).map(|number| format!("{number}-0123456789{tail}")).collect();
+        assert!(!is_double(&given), "{tail}");
+    }
+}
+
+#[test]
 fn short_and_empty_identifiers_are_told_apart() {
     let given = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
     assert!(!is_double(&given(&["a", "ab", "b", "", ""])));
