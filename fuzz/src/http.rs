@@ -1,8 +1,8 @@
 //! The client's connections against whatever servers say, over pipes and in virtual time.
 //!
-//! One byte chooses the settings; the rest is what the servers say and do, connection by connection,
-//! as the [`script`] describes. Three requests go out one after the other, and each of them is held
-//! against a plain [`reading`] of the bytes that its connection gave.
+//! One byte chooses the settings; the rest is what the servers say and do, connection by
+//! connection, as the [`script`] describes. Three requests go out one after the other, and each of
+//! them is held against a plain [`reading`] of the bytes that its connection gave.
 
 mod reading;
 mod script;

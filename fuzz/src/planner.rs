@@ -1,8 +1,9 @@
-//! The layer of retries alone: how attempts end, what that means for a record, and how long it waits.
+//! The layer of retries alone: how attempts end, what that means for a record, and how long it
+//! waits.
 //!
-//! The first bytes choose the policy and the seed; then each operation ends an attempt of one record
-//! after the other, until it may not go again. The model knows the classes as a table and computes
-//! waits in whole nanoseconds.
+//! The first bytes choose the policy and the seed; then each operation ends an attempt of one
+//! record after the other, until it may not go again. The model knows the classes as a table and
+//! computes waits in whole nanoseconds.
 
 use core::num::NonZeroU8;
 use core::time::Duration;

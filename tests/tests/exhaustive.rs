@@ -1,6 +1,6 @@
 //! All runs of a small scope, instead of some of a large one: up to 3 records, up to 3 attempts,
-//! requests of up to 1, 2 or 3 records, up to 2 under way, every result of every record and of every
-//! request, and every order in which requests end.
+//! requests of up to 1, 2 or 3 records, up to 2 under way, every result of every record and of
+//! every request, and every order in which requests end.
 //!
 //! A record of an answer is stored, failed, or in doubt; a request gets such an answer, none, or is
 //! refused or rejected as a whole. What is tried of that:
@@ -10,10 +10,11 @@
 //! | 1 to 3 | 1 to 3 | 1 to 3 | 1, 2 | all, but for the next line |
 //! | 3 | 1 | 3 | 1, 2 | all, but a record is in doubt only by a lost answer |
 //!
-//! In a request of one record, an answer that leaves it in doubt and an answer that is lost differ for
-//! the pace alone, not for the record. With `EXHAUSTIVE=full` both are tried in the second line as
-//! well, which takes some twelve times as long. Not tried are the other classes of errors, wishes for a
-//! wait, time-outs, and records that expire or come later: these are the simulator's part.
+//! In a request of one record, an answer that leaves it in doubt and an answer that is lost differ
+//! for the pace alone, not for the record. With `EXHAUSTIVE=full` both are tried in the second line
+//! as well, which takes some twelve times as long. Not tried are the other classes of errors,
+//! wishes for a wait, time-outs, and records that expire or come later: these are the simulator's
+//! part.
 //!
 //! Waits are shorter than a microsecond here, so that what goes again goes at once.
 

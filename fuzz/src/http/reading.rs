@@ -18,8 +18,8 @@ pub(super) struct Whole {
     pub(super) is_plain: bool,
 }
 
-/// Reads the answer that the bytes begin with, after those that only announce it; `None` if there is
-/// no legal one or not all of it. `is_ended` says that nothing more will come.
+/// Reads the answer that the bytes begin with, after those that only announce it; `None` if there
+/// is no legal one or not all of it. `is_ended` says that nothing more will come.
 pub(super) fn read(bytes: &[u8], is_ended: bool) -> Option<Whole> {
     let mut reader = Reader { bytes, at: 0, is_plain: true };
     let head = loop {

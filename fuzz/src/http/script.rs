@@ -12,7 +12,8 @@
 //! | 0xff | the byte itself is said |
 //! | another | the client has its turn |
 //!
-//! Where the bytes end, the server stays as it is and says nothing; further connections are refused.
+//! Where the bytes end, the server stays as it is and says nothing; further connections are
+//! refused.
 
 use core::time::Duration;
 

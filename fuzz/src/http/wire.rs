@@ -138,8 +138,8 @@ impl Exchange {
         lines.iter().any(|line| self.written[..len] == line[..len]) && body.starts_with(rest)
     }
 
-    /// Returns whether the request goes to a server that gave an answer of HTTP/1.0. It has a header
-    /// more then, of which only hyper knows.
+    /// Returns whether the request goes to a server that gave an answer of HTTP/1.0. It has a
+    /// header more then, of which only hyper knows.
     pub(super) fn is_old(&self) -> bool {
         self.written.starts_with(OLD_LINE)
     }
