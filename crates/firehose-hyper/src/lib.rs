@@ -8,6 +8,29 @@
 //! What is decided about records is decided in [`proto`], the sans-IO core. Here are the clock, the
 //! sockets and the signature.
 //!
+//! To the service itself, by what environment and default say:
+//!
+//! ```no_run
+//! use firehose_hyper::proto::producer::Config;
+//! use firehose_hyper::{Producer, Settings, Signer, credentials};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let env = |name: &str| std::env::var(name).ok();
+//! let settings = Settings::from_env(env)?;
+//! let keys = credentials::from_env(env)?.ok_or("no credentials")?;
+//! let signer = Signer::new(keys, settings.endpoint()?.region());
+//! let transport = settings.transport()?.signer(signer).build()?;
+//! let config = Config::new("logs".parse()?).with_policy(settings.policy());
+//! let producer = Producer::spawn(config, transport);
+//! producer.push(b"hello\n").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With the feature `aws-config`, `Settings::load` reads the profile as well, and
+//! `credentials::default_chain` finds credentials as AWS's own SDKs do.
+//!
 //! | module | what it does |
 //! | --- | --- |
 //! | [`producer`], [`events`] | the handle that takes records, and what it tells |

@@ -112,6 +112,20 @@ impl Settings {
         self
     }
 
+    /// Sets whether to use the endpoint whose cryptography is validated by FIPS 140.
+    #[must_use]
+    pub fn with_fips(mut self, is_wanted: bool) -> Self {
+        self.is_fips = is_wanted;
+        self
+    }
+
+    /// Sets whether to use the endpoint that has IPv6 addresses as well.
+    #[must_use]
+    pub fn with_dualstack(mut self, is_wanted: bool) -> Self {
+        self.is_dualstack = is_wanted;
+        self
+    }
+
     /// Sets the file with the only trusted certificates.
     #[must_use]
     pub fn with_ca_bundle(mut self, path: impl Into<PathBuf>) -> Self {

@@ -74,15 +74,23 @@ fn the_endpoint_is_the_most_special_one() {
 
 #[test]
 fn what_the_program_says_comes_first() {
-    let settings = settings(&[REGION, URL, IGNORE, ("AWS_MAX_ATTEMPTS", "3")], &[]);
-    let own = settings.with_region("us-west-2").with_endpoint_url("http://127.0.0.1:1");
+    let found = settings(&[REGION, URL, IGNORE, ("AWS_MAX_ATTEMPTS", "3")], &[]);
+    let own = found.with_region("us-west-2").with_endpoint_url("http://127.0.0.1:1");
     let endpoint = own.endpoint().unwrap();
     assert_eq!(
         (endpoint.to_string().as_str(), endpoint.region()),
         ("http://127.0.0.1:1", "us-west-2")
     );
     assert_eq!(own.policy().attempts_max().get(), 3);
+    let fips = settings_of_region().with_fips(true).with_dualstack(true).endpoint().unwrap();
+    assert_eq!(fips.host(), "firehose-fips.eu-west-1.api.aws");
+    let plain = settings(&[REGION, FIPS], &[]).with_fips(false).endpoint().unwrap();
+    assert_eq!(plain.host(), "firehose.eu-west-1.amazonaws.com");
     assert_eq!(own.with_attempts_max(NonZeroU8::MIN).policy().attempts_max().get(), 1);
+}
+
+fn settings_of_region() -> Settings {
+    settings(&[REGION], &[])
 }
 
 #[test]

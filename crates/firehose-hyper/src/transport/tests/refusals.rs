@@ -1,14 +1,18 @@
 //! What the transport learns from a refusal: that the clock is wrong, that credentials are too old.
 
+use core::num::NonZeroU8;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::provider::future;
+use firehose_proto::producer::Config;
+use firehose_proto::retry::Policy;
 
 use super::script::Step;
 use super::*;
-use crate::credentials::{Credentials, ProvideCredentials};
+use crate::credentials::{Credentials, CredentialsError, ProvideCredentials};
+use crate::{Event, Producer};
 
 /// Mon, 23 Nov 2026 19:30:45 GMT
 const NOW: u64 = 1_795_462_245;
@@ -153,4 +157,53 @@ async fn refused_credentials_are_replaced_for_the_next_request() {
         let keys: Vec<_> = signed(&log).into_iter().map(|(_, key)| key).collect();
         assert_eq!(keys, ["id1", next], "{code}");
     }
+}
+
+/// Gives no credentials for some time.
+#[derive(Debug)]
+struct Later(AtomicU64);
+
+impl ProvideCredentials for Later {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let left = self.0.load(Ordering::Relaxed);
+        self.0.store(left.saturating_sub(1), Ordering::Relaxed);
+        future::ProvideCredentials::ready(match left {
+            0 => Ok(Credentials::new("id", "secret", None, None, "test")),
+            _ => Err(CredentialsError::not_loaded("the drawer is empty")),
+        })
+    }
+}
+
+// Matrix 22: no credentials, no connection, no attempt; the records wait, and somebody is told.
+#[tokio::test(start_paused = true)]
+async fn records_wait_while_there_are_no_credentials() {
+    let stored = r#"{"FailedPutCount":0,"RequestResponses":[{"RecordId":"a"}]}"#;
+    let script = vec![Step::ReadRequest, answer("200 OK", NOW, stored), Step::ReadToEnd];
+    let (connector, log) = memory(vec![script], 64 * 1_024);
+    let endpoint = Endpoint::from_url("http://pipe.test", None).unwrap();
+    let transport = Transport::builder(endpoint)
+        .connector(connector)
+        .signer(Signer::new(Later(AtomicU64::new(5)), "us-east-1"))
+        .clock(|| at(NOW))
+        .build()
+        .unwrap();
+    let policy = Policy::default().with_attempts_max(NonZeroU8::MIN);
+    let config = Config::new("demo".parse().unwrap()).with_policy(policy);
+    let (producer, mut events) = Producer::spawn_with_events(config, transport);
+    let began = Instant::now();
+    producer.push(b"one").await.unwrap();
+    for _ in 0..5 {
+        let Some(Event::Setback { setback, error }) = events.next().await else { panic!() };
+        assert_eq!(setback.class, Class::NotReady);
+        assert!(error.unwrap().to_string().contains("the drawer is empty"));
+        assert!(log.seen().is_empty());
+    }
+    let Some(Event::Settled(report)) = events.next().await else { panic!() };
+    assert_eq!(report.iter().next().unwrap().attempts(), 1);
+    let waited = began.elapsed();
+    assert!(waited > Duration::from_secs(2) && waited < Duration::from_secs(40), "{waited:?}");
+    assert_eq!(producer.close().await.records_delivered, 1);
 }
