@@ -41,7 +41,7 @@ const CGI: &str = "REQUEST_METHOD";
 /// # let _ = proxies;
 /// # Ok::<(), firehose_hyper::InvalidProxy>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Proxies {
     matcher: Option<Arc<Matcher>>,
     /// Endpoints on this machine are reached through it as well.
@@ -104,6 +104,16 @@ impl Proxies {
     }
 }
 
+impl fmt::Debug for Proxies {
+    /// Leaves the URLs away: passwords stand in them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxies")
+            .field("is_none", &self.matcher.is_none())
+            .field("is_for_loopback", &self.is_for_loopback)
+            .finish()
+    }
+}
+
 /// A proxy, and what it is asked for.
 #[derive(Clone)]
 pub(crate) struct Proxy {
@@ -124,6 +134,10 @@ impl Proxy {
             "https" => true,
             _ => return None,
         };
+        // What is left of a user name after the first `@` was cut off is no host.
+        if uri.authority()?.as_str().contains('@') {
+            return None;
+        }
         let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         Some(Self {
@@ -257,7 +271,13 @@ mod tests {
 
     #[test]
     fn proxies_that_cannot_be_used_are_refused_without_their_password() {
-        for url in ["socks5://u:canary@h:1", "ftp://u:canary@h", "http://", "::canary"] {
+        for url in [
+            "socks5://u:canary@h:1",
+            "http://a@u:canary@h",
+            "ftp://u:canary@h",
+            "http://",
+            "::canary",
+        ] {
             let error = proxies(&[("HTTPS_PROXY", url)]).unwrap_err();
             assert!(error.to_string().starts_with("the proxy in HTTPS_PROXY is not"), "{error}");
             assert!(!format!("{error:?} {error}").contains("canary"));
