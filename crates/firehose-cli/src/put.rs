@@ -51,6 +51,7 @@ struct Plan {
     local: Option<Local>,
     transport: Transport,
     policy: Policy,
+    renews: bool,
     warning: Option<String>,
 }
 
@@ -85,15 +86,16 @@ fn plan(args: &PutArgs, runtime: &Runtime) -> Result<Plan, Refusal> {
         let transport = local.transport().map_err(Refusal::nothing_sent)?;
         let policy = Policy::default();
         let policy = args.attempts.map_or(policy, |attempts| policy.with_attempts_max(attempts));
-        return Ok(Plan { inputs, failures, local: Some(local), transport, policy, warning: None });
+        let (local, renews, warning) = (Some(local), false, None);
+        return Ok(Plan { inputs, failures, local, transport, policy, renews, warning });
     }
     let env = |name: &str| std::env::var(name).ok();
     let remote = runtime.block_on(remote::open(args, &env)).map_err(|error| match error {
         NoRemote::Usage(error) => Refusal::usage(error),
         NoRemote::Missing(error) => Refusal::nothing_sent(error),
     })?;
-    let Remote { transport, policy, warning } = remote;
-    Ok(Plan { inputs, failures, local: None, transport, policy, warning })
+    let Remote { transport, policy, renews, warning } = remote;
+    Ok(Plan { inputs, failures, local: None, transport, policy, renews, warning })
 }
 
 fn execute(args: &PutArgs, summary: &mut Summary) -> Result<(), Refusal> {
@@ -122,6 +124,7 @@ async fn drive(args: &PutArgs, plan: Plan, summary: &mut Summary) {
         producer: producer.clone(),
         stream: args.stream.clone(),
         endpoint,
+        renews: plan.renews,
         failures: Arc::clone(&failures),
         progress: progress.clone(),
         is_verbose: args.verbose,

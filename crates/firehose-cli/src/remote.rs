@@ -5,7 +5,8 @@ use std::time::SystemTime;
 
 use firehose_hyper::credentials::SharedCredentialsProvider;
 use firehose_hyper::{
-    Endpoint, Settings, SettingsError, SignError, Signer, Transport, advice, credentials,
+    Credentials, Endpoint, Settings, SettingsError, SignError, Signer, Transport, advice,
+    credentials,
 };
 use firehose_proto::retry::Policy;
 
@@ -45,6 +46,8 @@ impl From<SettingsError> for NoRemote {
 pub(crate) struct Remote {
     pub(crate) transport: Transport,
     pub(crate) policy: Policy,
+    /// Credentials that have expired may be followed by newer ones.
+    pub(crate) renews: bool,
     pub(crate) warning: Option<String>,
 }
 
@@ -68,7 +71,8 @@ pub(crate) async fn open(
         warning = Some(format!("records go to {} without encryption", endpoint.host()));
     }
     let transport = builder.build().map_err(|error| NoRemote::Missing(error.to_string()))?;
-    Ok(Remote { transport, policy: settings.policy(), warning })
+    let renews = !has_keys(args, env)?;
+    Ok(Remote { transport, policy: settings.policy(), renews, warning })
 }
 
 async fn settings(
@@ -117,8 +121,7 @@ async fn signer(
     env: &impl Fn(&str) -> Option<String>,
     endpoint: &Endpoint,
 ) -> Result<Option<Signer>, NoRemote> {
-    let keys = credentials::from_env(env).map_err(SignError::Credentials);
-    let keys = keys.map_err(|error| NoRemote::Missing(error.to_string()))?;
+    let keys = keys(env)?;
     let is_told = args.profile.is_some() || SOURCES.iter().any(|name| env(name).is_some());
     let signer = match keys {
         Some(keys) if args.profile.is_none() => Signer::new(keys, endpoint.region()),
@@ -135,6 +138,16 @@ async fn signer(
         Err(SignError::Expired) => Err(NoRemote::Missing(advice::RENEW.to_owned())),
         Err(error) => Err(no_credentials(&error.to_string())),
     }
+}
+
+fn keys(env: &impl Fn(&str) -> Option<String>) -> Result<Option<Credentials>, NoRemote> {
+    let keys = credentials::from_env(env).map_err(SignError::Credentials);
+    keys.map_err(|error| NoRemote::Missing(error.to_string()))
+}
+
+/// Returns whether requests are signed with the keys of the environment, which stay what they are.
+fn has_keys(args: &PutArgs, env: &impl Fn(&str) -> Option<String>) -> Result<bool, NoRemote> {
+    Ok(args.profile.is_none() && keys(env)?.is_some())
 }
 
 fn no_credentials(why: &str) -> NoRemote {

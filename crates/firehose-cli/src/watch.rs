@@ -22,6 +22,8 @@ pub(crate) struct Watcher {
     pub(crate) producer: Producer,
     pub(crate) stream: StreamName,
     pub(crate) endpoint: Endpoint,
+    /// Credentials that have expired may be followed by newer ones.
+    pub(crate) renews: bool,
     pub(crate) failures: Arc<Mutex<Failures>>,
     pub(crate) progress: Progress,
     pub(crate) is_verbose: bool,
@@ -71,7 +73,7 @@ impl Watcher {
 
     fn set_back(&mut self, setback: &Setback, error: Option<&SendError>) {
         let text = self.text(setback, error);
-        if setback.class == Class::NotReady && !self.state.is_waiting {
+        if setback.class == Class::NotReady && self.renews && !self.state.is_waiting {
             self.state.is_waiting = true;
             self.progress.say(&format!("records wait: {text}"));
         } else if self.is_verbose {
@@ -118,6 +120,7 @@ impl Watcher {
         let unreachable =
             self.state.not_sent >= NOT_SENT_MAX && self.producer.stats().records_delivered == 0;
         setback.class.is_of_stream()
+            || (setback.class == Class::NotReady && !self.renews)
             || self.local.as_ref().is_some_and(Local::is_broken)
             || unreachable
     }

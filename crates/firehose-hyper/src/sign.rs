@@ -70,6 +70,8 @@ struct Shared {
     provider: SharedCredentialsProvider,
     region: Box<str>,
     cached: Mutex<Option<Cached>>,
+    /// The credentials of which the service last said that they have expired.
+    expired: Mutex<Option<Credentials>>,
     /// Held while the provider is asked.
     loading: Arc<tokio::sync::Mutex<()>>,
     /// How often the provider gave credentials.
@@ -88,6 +90,7 @@ impl Signer {
             provider: SharedCredentialsProvider::new(provider),
             region: region.into(),
             cached: Mutex::new(None),
+            expired: Mutex::new(None),
             loading: Arc::default(),
             loads: AtomicU64::new(0),
             hasher: Hasher::new(),
@@ -179,6 +182,15 @@ impl Signer {
         self.shared.cached().take_if(|cached| cached.generation == generation);
     }
 
+    /// Forgets these credentials, and takes them from the provider no more: the service says that
+    /// they have expired, whatever the provider says.
+    pub(crate) fn expire(&self, generation: Generation) {
+        let is_it = |cached: &mut Cached| cached.generation == generation;
+        if let Some(cached) = self.shared.cached().take_if(is_it) {
+            *self.shared.expired() = Some(cached.credentials);
+        }
+    }
+
     /// Returns credentials that are good at `at`, asking the provider at most once at a time.
     async fn credentials(&self, at: SystemTime) -> Result<Cached, SignError> {
         let usable = || self.shared.cached().clone().filter(|cached| cached.is_usable(at));
@@ -223,7 +235,8 @@ impl Shared {
         };
         let generation = Generation(self.loads.fetch_add(1, Ordering::Relaxed));
         let cached = Cached::new(credentials, generation, at);
-        if !cached.is_usable(at) {
+        let has_expired = self.expired().as_ref().is_some_and(|old| is_same(old, &cached));
+        if has_expired || !cached.is_usable(at) {
             return Err(SignError::Expired);
         }
         *self.cached() = Some(cached.clone());
@@ -233,6 +246,16 @@ impl Shared {
     fn cached(&self) -> std::sync::MutexGuard<'_, Option<Cached>> {
         self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn expired(&self) -> std::sync::MutexGuard<'_, Option<Credentials>> {
+        self.expired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns whether the service could not tell these from those.
+fn is_same(old: &Credentials, new: &Cached) -> bool {
+    let new = &new.credentials;
+    old.access_key_id() == new.access_key_id() && old.session_token() == new.session_token()
 }
 
 impl fmt::Debug for Signer {

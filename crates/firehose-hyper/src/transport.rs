@@ -418,8 +418,10 @@ impl Shared {
         }
         let fault = Fault::read(response, &mut Scratch::new());
         let code = fault.code().unwrap_or_default();
-        if OF_CREDENTIALS.contains(&code) {
-            signer.forget(generation);
+        match code {
+            "ExpiredToken" | "ExpiredTokenException" => signer.expire(generation),
+            "InvalidClientTokenId" | "UnrecognizedClientException" => signer.forget(generation),
+            _ => {}
         }
         OF_DATES.contains(&code) && Class::of_fault(&fault) == Class::StreamRejected
     }
@@ -470,14 +472,6 @@ fn request_bytes(request: &Request<Bytes>) -> u64 {
     let headers: usize = request.headers().iter().map(header).sum();
     (line + headers + "\r\n".len() + request.body().len()) as u64
 }
-
-/// The codes by which a service refuses credentials that newer ones may replace.
-const OF_CREDENTIALS: [&str; 4] = [
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-];
 
 /// The codes by which a service may mean that a signature has the wrong date. Those that say so
 /// clearly are the core's to send again.

@@ -255,3 +255,23 @@ async fn only_the_credentials_that_were_refused_are_forgotten() {
     assert_eq!(signer.sign_as(&mut request(), at(1)).await.unwrap(), second);
     assert_eq!(provider.asked.load(Ordering::Relaxed), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_the_service_calls_expired_are_not_taken_again() {
+    let keys = |token: &str| Credentials::new("id", "secret", Some(token.into()), None, "test");
+    let signer = Signer::new(keys("old"), "r");
+    let generation = signer.sign_as(&mut request(), at(1)).await.unwrap();
+    signer.expire(generation);
+    for _ in 0..2 {
+        let error = signer.sign_as(&mut request(), at(1)).await.unwrap_err();
+        assert!(matches!(error, SignError::Expired), "{error:?}");
+    }
+    // Newer ones are.
+    let provider = Provider::default();
+    let signer = Signer::new(provider.clone(), "r");
+    for id in ["id1", "id2"] {
+        assert_eq!(signed_by(&signer, &provider, 1).await.unwrap(), id);
+        let generation = signer.sign_as(&mut request(), at(1)).await.unwrap();
+        signer.expire(generation);
+    }
+}

@@ -254,7 +254,7 @@ impl ProvideCredentials for Counted {
     where
         Self: 'a,
     {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        future::ProvideCredentials::ready(Ok(Credentials::new("i", "s", None, None, "test")))
+        let id = format!("i{}", self.asked.fetch_add(1, Ordering::Relaxed));
+        future::ProvideCredentials::ready(Ok(Credentials::new(id, "s", None, None, "test")))
     }
 }
