@@ -162,8 +162,7 @@ impl World {
         } else {
             Failure::NotSent
         };
-        let is_doubt = exchange.is_old() && error.failure() == Failure::OutcomeUnknown;
-        assert!(error.failure() == failure || is_doubt, "{failure:?}, not {error}");
+        assert_eq!(error.failure(), failure, "{error}");
         let fits = |answer: &Whole| answer.body.len() <= self.settings.answer_bytes_max;
         let plain = answer.filter(|answer| answer.is_plain && fits(answer));
         // What is there before the request was not asked for.
@@ -193,7 +192,6 @@ impl World {
         let is_clean = answer.is_plain
             && answer.keeps
             && exchange.is_whole()
-            && !exchange.is_old()
             && exchange.read_before + answer.end == wire.said.len()
             && !wire.is_ended
             && self.settings.gap < IDLE_MAX;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use firehose_proto::wire::BODY_HEADROOM_BYTES;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{TrySendError, http1};
@@ -136,10 +136,13 @@ impl Connection {
     }
 }
 
-/// Returns whether an answer leaves no doubt about where it ends.
-pub(crate) fn is_framed_once<B>(answer: &Response<B>) -> bool {
+/// Returns whether another request may follow on the connection: the answer leaves no doubt about
+/// where it ends, and is of HTTP/1.1. To a server of HTTP/1.0 hyper would send a header more, and
+/// its bytes would be missing from the count of what is written.
+pub(crate) fn may_be_followed<B>(answer: &Response<B>) -> bool {
     let headers = answer.headers();
-    !(headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING))
+    answer.version() == Version::HTTP_11
+        && !(headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING))
 }
 
 /// Waits for an answer and collects it.

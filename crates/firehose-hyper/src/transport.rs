@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
 use crate::connect::Connector;
-use crate::connection::{Bounds, Connection, Ended, is_framed_once};
+use crate::connection::{Bounds, Connection, Ended, may_be_followed};
 use crate::endpoint::Endpoint;
 use crate::error::TransportError;
 use crate::identity::{self, Attempt};
@@ -325,7 +325,7 @@ impl Shared {
             let outgoing = request.clone().map(Full::new);
             match connection.exchange(outgoing, length, &bounds).await {
                 Ok(answer) => {
-                    let is_complete = connection.written() == length && is_framed_once(&answer);
+                    let is_complete = connection.written() == length && may_be_followed(&answer);
                     if is_complete && connection.is_ready().await {
                         self.pool.put(connection);
                     }

@@ -61,11 +61,11 @@ impl Head {
         self.values(name).next().is_some()
     }
 
-    /// Returns whether the headers leave the connection open.
+    /// Returns whether another request may follow on the connection; to an old server none does.
     fn keeps(&self) -> bool {
         let tokens = || self.values("connection").flatten().flat_map(|text| text.split(','));
         let says = |word: &str| tokens().any(|token| token.trim().eq_ignore_ascii_case(word));
-        !says("close") && (!self.is_old || says("keep-alive"))
+        !says("close") && !self.is_old
     }
 
     fn is_chunked(&self) -> bool {
@@ -295,7 +295,7 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nconnection: Keep-Alive, Close\r\n", false),
             ("HTTP/1.1 200 OK\r\nconnection: x\r\nConnection: close\r\n", false),
             ("HTTP/1.0 200 OK\r\n", false),
-            ("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\n", true),
+            ("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\n", false),
         ] {
             check(&format!("{head}content-length: 0\r\n\r\n"), false, Some(("", 0, keeps, true)));
         }

@@ -13,7 +13,7 @@ use tokio::io::{
 use super::reading::{self, Whole};
 use super::script::{Script, Step};
 
-const OLD_LINE: &[u8; 17] = b"POST / HTTP/1.0\r\n";
+const REQUEST_LINE: &[u8] = b"POST / HTTP/1.1\r\n";
 
 /// All connections of an input; cheap to clone.
 #[derive(Clone)]
@@ -132,16 +132,9 @@ impl Exchange {
 
     /// Returns whether what was written is a request with this body as far as it goes.
     pub(super) fn is_start_of(&self, body: &[u8]) -> bool {
-        let lines = [b"POST / HTTP/1.1\r\n", OLD_LINE];
-        let len = lines[0].len().min(self.written.len());
+        let len = REQUEST_LINE.len().min(self.written.len());
         let rest = head_len(&self.written).map_or(&b""[..], |head| &self.written[head..]);
-        lines.iter().any(|line| self.written[..len] == line[..len]) && body.starts_with(rest)
-    }
-
-    /// Returns whether the request goes to a server that gave an answer of HTTP/1.0. It has a
-    /// header more then, of which only hyper knows.
-    pub(super) fn is_old(&self) -> bool {
-        self.written.starts_with(OLD_LINE)
+        self.written[..len] == REQUEST_LINE[..len] && body.starts_with(rest)
     }
 }
 

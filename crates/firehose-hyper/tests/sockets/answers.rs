@@ -162,7 +162,8 @@ fn framed_oddly() -> Vec<Row> {
             after("HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\n{}"),
             GOOD,
         ),
-        Row::new(50, "HTTP/1.0, kept", after(old_kept), GOOD).same(),
+        // To such a server hyper would send a header that is not counted.
+        Row::new(50, "HTTP/1.0, kept", after(old_kept), GOOD),
         Row::new(
             50,
             "close announced",
