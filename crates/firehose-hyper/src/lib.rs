@@ -83,7 +83,7 @@ pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use error::TransportError;
 pub use events::{Event, Events};
 pub use identity::Attempt;
-pub use producer::{Delivered, Producer, PutError};
+pub use producer::{Delivered, Producer, PushAllError, PutError};
 pub use proxy::{InvalidProxy, Proxies};
 pub use service::{HttpService, SendError};
 pub use settings::{Settings, SettingsError};

@@ -8,14 +8,14 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use firehose_proto::Ticket;
 use firehose_proto::producer::{Config, Outcome, PushError, Settled, Stats};
+use firehose_proto::{Instant, Ticket};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::driver::Driver;
 use crate::events::Events;
 use crate::service::HttpService;
-use crate::shared::Shared;
+use crate::shared::{Shared, State};
 
 /// The events that may wait to be read before the producer is held up.
 const EVENTS_MAX: usize = 64;
@@ -122,6 +122,48 @@ impl Producer {
         self.shared.when_changed(|| unless_full(self.try_push_parts(parts))).await
     }
 
+    /// Takes many records in their order, waiting for room. This costs less than one by one.
+    ///
+    /// If the future is dropped before it is ready, the first of them may have been taken and are
+    /// then sent all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`PushAllError`] if a record is too large or the producer is closed; it says how many records
+    /// were taken before.
+    ///
+    /// ```
+    /// # use firehose_hyper::Producer;
+    /// # use firehose_hyper::proto::producer::Config;
+    /// # use firehose_mock::{InMemory, Service, Streams};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = InMemory::new(Service::new(Streams::Any, 7));
+    /// let producer = Producer::spawn(Config::new("demo".parse()?), service);
+    /// producer.push_all(&["one\n", "two\n", "three\n"]).await?;
+    /// assert_eq!(producer.close().await.records_delivered, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn push_all<R: AsRef<[u8]>>(&self, records: &[R]) -> Result<(), PushAllError> {
+        let mut taken = 0;
+        self.shared
+            .when_changed(|| {
+                loop {
+                    let left = records.get(taken..).filter(|left| !left.is_empty());
+                    let Some(left) = left else { return Some(Ok(())) };
+                    let (more, result) = self.shared.with(|state, now| push_some(state, now, left));
+                    taken += more;
+                    match result {
+                        Ok(()) => {}
+                        Err(PushError::Full { .. }) => return None,
+                        Err(error) => return Some(Err(PushAllError { taken, error })),
+                    }
+                }
+            })
+            .await
+    }
+
     /// Takes a record, waiting for room, and waits for its outcome.
     ///
     /// If the future is dropped, the record may have been taken and is then sent all the same.
@@ -219,6 +261,28 @@ impl fmt::Debug for Producer {
     }
 }
 
+/// The bytes of data after which [`Producer::push_all`] lets others at the core.
+const TURN_BYTES: usize = 64 * 1_024;
+
+/// Pushes as many of the records as may be pushed in one turn, and says how many that were.
+fn push_some<R: AsRef<[u8]>>(
+    state: &mut State,
+    now: Instant,
+    records: &[R],
+) -> (usize, Result<(), PushError>) {
+    let mut bytes = 0;
+    for (taken, record) in records.iter().enumerate() {
+        if bytes >= TURN_BYTES {
+            return (taken, Ok(()));
+        }
+        bytes += record.as_ref().len();
+        if let Err(error) = state.core.push(now, record.as_ref()) {
+            return (taken, Err(error));
+        }
+    }
+    (records.len(), Ok(()))
+}
+
 /// Says `None` where waiting may help.
 fn unless_full<T>(result: Result<T, PushError>) -> Option<Result<T, PushError>> {
     match result {
@@ -267,6 +331,37 @@ pub struct Delivered {
     pub attempts: u8,
     /// An earlier attempt may have stored it as well.
     pub may_be_duplicate: bool,
+}
+
+/// Why not all records were taken.
+///
+/// ```
+/// use firehose_hyper::{Producer, PushAllError};
+///
+/// async fn push(producer: &Producer, records: &[Vec<u8>]) {
+///     if let Err(PushAllError { taken, error }) = producer.push_all(records).await {
+///         println!("record {taken} was not taken: {error}");
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PushAllError {
+    /// The records before the one that was not taken; they are sent as any others.
+    pub taken: usize,
+    /// Why that one was not taken.
+    pub error: PushError,
+}
+
+impl fmt::Display for PushAllError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after {} records: {}", self.taken, self.error)
+    }
+}
+
+impl Error for PushAllError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
 }
 
 /// Why a record was not delivered.

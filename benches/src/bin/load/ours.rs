@@ -7,6 +7,9 @@ use firehose_hyper::{Credentials, Endpoint, Producer, Signer, Tls, Transport};
 use crate::payload::Payload;
 use crate::{Args, Clocks, Failed, Sent, Told};
 
+/// The records that are pushed at once, as many as the SDK is given.
+const BATCH: usize = 500;
+
 /// Sends all records.
 pub(crate) async fn run(
     args: &Args,
@@ -29,8 +32,11 @@ async fn send(
     transport: &Transport,
 ) -> Result<Sent, Failed> {
     let producer = Producer::spawn(config.clone(), transport.clone());
-    for index in 0..records {
-        producer.push(payload.bytes(index)).await?;
+    let mut batch = Vec::with_capacity(BATCH);
+    for start in (0..records).step_by(BATCH) {
+        batch.clear();
+        batch.extend((start..records.min(start + BATCH)).map(|index| payload.bytes(index)));
+        producer.push_all(&batch).await?;
     }
     let stats = producer.close().await;
     Ok(Sent { requests: stats.requests, delivered: stats.records_delivered })
