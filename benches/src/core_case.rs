@@ -1,8 +1,9 @@
 //! Requests through the core within this process: encoded, answered, judged, settled, without a
 //! socket, a hash or a signature.
 //!
-//! Answers are made beforehand and handed in as bodies of their own, as a connection does; to copy
-//! them is no part of what is measured.
+//! Answers are made beforehand. Where one is judged alone, the copy that stands for reading it from a
+//! connection is a part of what is measured, since memory that is used again is warm; a producer's are
+//! handed in as bodies of their own, which its reports keep.
 
 use core::hint::black_box;
 use core::mem;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use firehose_proto::batch::{Batch, Storage};
 use firehose_proto::judge::{Judgement, Verdict};
 use firehose_proto::producer::{Config, Event, Outcome, Output, Producer};
-use firehose_proto::wire::{Response, Scratch};
+use firehose_proto::wire::{BODY_HEADROOM_BYTES, Response, Scratch};
 use firehose_proto::{Instant, Limits, StreamName};
 
 use crate::{Kind, reply, stream, with_headroom};
@@ -102,13 +103,15 @@ pub struct EncodeAndJudge {
     stream: StreamName,
     storage: Storage,
     scratch: Scratch,
+    answer: Vec<u8>,
 }
 
 impl EncodeAndJudge {
     /// Makes the memory.
     #[expect(clippy::new_without_default, reason = "it is not a value like others")]
     pub fn new() -> Self {
-        Self { stream: stream(), storage: Storage::default(), scratch: Scratch::new() }
+        let (storage, scratch, answer) = (Storage::default(), Scratch::new(), Vec::new());
+        Self { stream: stream(), storage, scratch, answer }
     }
 
     /// Encodes the records as the body of a request and returns its length.
@@ -128,19 +131,25 @@ impl EncodeAndJudge {
         len
     }
 
-    /// Judges an answer, looks at every verdict, and returns how many records are stored.
+    /// Judges a copy of an answer, looks at every verdict, and returns how many records are stored.
     ///
     /// # Panics
     ///
     /// If the answer is not believed.
-    pub fn judge(&mut self, records: usize, answer: Vec<u8>) -> usize {
-        let response = Response::new(200, black_box(answer));
+    pub fn judge(&mut self, records: usize, answer: &[u8]) -> usize {
+        let mut body = mem::take(&mut self.answer);
+        body.clear();
+        body.reserve(answer.len() + BODY_HEADROOM_BYTES);
+        body.extend_from_slice(answer);
+        let response = Response::new(200, black_box(body));
         let judgement = Judgement::of(response, records, &mut self.scratch);
-        let Judgement::Records(judged) = black_box(&judgement) else {
+        let Judgement::Records(judged) = black_box(judgement) else {
             panic!("the answer is not believed");
         };
         let is_stored = |verdict: &Verdict<'_>| matches!(verdict, Verdict::Stored { .. });
-        judged.verdicts().filter(is_stored).count()
+        let stored = judged.verdicts().filter(is_stored).count();
+        self.answer = self.scratch.recycle(judged.into_reply());
+        stored
     }
 }
 

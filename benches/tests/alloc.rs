@@ -7,18 +7,18 @@ use core::hint::black_box;
 
 use allocation_counter::{AllocationInfo, measure};
 use firehose_benches::core_case::{Answers, EncodeAndJudge, InProcess};
-use firehose_benches::{Kind, records};
+use firehose_benches::{Kind, records, reply};
 
 /// What is wanted at most for a request from push to settled, whatever its number of records.
 const TARGET: u64 = 2;
 
 /// What holds now, for a request; lower it when less is needed.
 const ENCODE_MAX: u64 = 1;
-const JUDGE_MAX: u64 = 1;
-const SETTLE_MAX: u64 = TARGET + 1;
+const JUDGE_MAX: u64 = 0;
+const SETTLE_MAX: u64 = TARGET;
 
 /// The same where one record in ten is refused, from the first request to the last.
-const AGAIN_MAX: u64 = 6;
+const AGAIN_MAX: u64 = 5;
 
 /// The requests before the count begins: buffers have found their size by then.
 const WARM_UP: usize = 32;
@@ -64,12 +64,8 @@ fn encode(count: usize, len: usize) -> Row {
 }
 
 fn judge(kind: Kind) -> Row {
-    let (mut core, mut answers) = (EncodeAndJudge::new(), Answers::new(kind));
-    answers.prepare(500, WARM_UP + COUNTED);
-    let used = steady(|| {
-        let answer = answers.next(500);
-        assert_eq!(core.judge(500, answer), kind.stored(500));
-    });
+    let (mut core, answer) = (EncodeAndJudge::new(), reply(500, kind));
+    let used = steady(|| assert_eq!(core.judge(500, &answer), kind.stored(500)));
     row(format!("judge 500, {} stored", kind.stored(500)), used, JUDGE_MAX)
 }
 

@@ -130,18 +130,16 @@ mod with_rivals {
 
     fn encode_and_read(size: Size, turns: Turns) -> Result<[Vec<f64>; 2]> {
         let records = records(size.records, size.record_bytes);
-        let mut answers = Answers::new(Kind::Stored);
+        let answer = reply(size.records, Kind::Stored);
         let mut core = EncodeAndJudge::new();
         let mut ours = || {
-            answers.prepare(size.records, GROUP);
             timed(|| {
                 assert!(core.encode(black_box(&records)) > 0);
-                let answer = answers.next(size.records);
-                assert_eq!(core.judge(size.records, answer), size.records);
+                assert_eq!(core.judge(size.records, &answer), size.records);
             })
         };
         let sdk_records = sdk::sdk_records(&records);
-        let answer = sdk::answer(Bytes::from(reply(size.records, Kind::Stored)));
+        let answer = sdk::answer(Bytes::from(answer.clone()));
         let mut serde = SerDe::new();
         let mut sdk = || {
             let mut prepared = vec![sdk_records.clone(); GROUP];
@@ -157,16 +155,10 @@ mod with_rivals {
 
     fn read(kind: Kind, turns: Turns) -> Result<[Vec<f64>; 2]> {
         const RECORDS: usize = 500;
-        let mut answers = Answers::new(kind);
+        let answer = reply(RECORDS, kind);
         let mut core = EncodeAndJudge::new();
-        let mut ours = || {
-            answers.prepare(RECORDS, GROUP);
-            timed(|| {
-                let answer = answers.next(RECORDS);
-                assert_eq!(core.judge(RECORDS, answer), kind.stored(RECORDS));
-            })
-        };
-        let answer = sdk::answer(Bytes::from(reply(RECORDS, kind)));
+        let mut ours = || timed(|| assert_eq!(core.judge(RECORDS, &answer), kind.stored(RECORDS)));
+        let answer = sdk::answer(Bytes::from(answer.clone()));
         let serde = SerDe::new();
         let mut sdk = || {
             timed(|| {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use firehose_benches::core_case::{Answers, EncodeAndJudge, InProcess, SIZES};
-use firehose_benches::{Kind, records};
+use firehose_benches::{Kind, records, reply};
 
 /// Does one part of the work of a request so many times.
 #[derive(Parser)]
@@ -47,7 +47,6 @@ fn main() -> ExitCode {
     };
     let kind = args.refuse_every.map_or(Kind::Stored, |every| Kind::Refused { every });
     let records = records(size.records, size.record_bytes);
-    let mut answers = Answers::new(kind);
     match args.part {
         Part::Encode => {
             let mut core = EncodeAndJudge::new();
@@ -56,14 +55,13 @@ fn main() -> ExitCode {
             }
         }
         Part::Judge => {
-            let mut core = EncodeAndJudge::new();
+            let (mut core, answer) = (EncodeAndJudge::new(), reply(size.records, kind));
             for _ in 0..args.times {
-                let answer = answers.next(size.records);
-                assert_eq!(core.judge(size.records, answer), kind.stored(size.records));
+                assert_eq!(core.judge(size.records, &answer), kind.stored(size.records));
             }
         }
         Part::Settle => {
-            let mut core = InProcess::new();
+            let (mut core, mut answers) = (InProcess::new(), Answers::new(kind));
             for _ in 0..args.times {
                 core.push(&records, &mut answers);
             }

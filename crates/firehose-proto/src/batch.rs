@@ -407,10 +407,8 @@ struct Span {
 }
 
 impl Span {
-    /// The span of a record whose frame begins at `frame`.
     #[expect(clippy::cast_possible_truncation, reason = "a body has less than 6 MB")]
-    fn new(frame: usize, data_bytes: usize) -> Self {
-        let start = frame + request::RECORD_HEAD_BYTES;
+    fn new(start: usize, data_bytes: usize) -> Self {
         Self { start: start as u32, data_bytes: data_bytes as u32 }
     }
 

@@ -138,11 +138,13 @@ impl Judged {
     }
 
     /// Returns the verdicts in the order of the request.
+    #[inline]
     pub fn verdicts(&self) -> impl ExactSizeIterator<Item = Verdict<'_>> {
         self.verdict_spans().map(|verdict| verdict.show(self.reply.text()))
     }
 
     /// Returns the verdicts in the order of the request, as parts of the reply's text.
+    #[inline]
     pub(crate) fn verdict_spans(&self) -> impl ExactSizeIterator<Item = VerdictSpans> {
         let trusts = canary!("trust_failed_put_count") && self.reply.failed_put_count() == Some(0);
         self.reply.spans().iter().map(move |entry| match trusts {

@@ -10,21 +10,19 @@ use base64_simd::STANDARD;
 use crate::ids::StreamName;
 
 const HEAD: &[u8] = br#"{"DeliveryStreamName":""#;
-const RECORDS: &[u8] = br#"","Records":["#;
-const RECORDS_END: &[u8] = b"]}";
+const RECORDS: &[u8] = br#"","Records":[{"Data":""#;
+const RECORD_NEXT: &[u8] = br#""},{"Data":""#;
+const RECORDS_END: &[u8] = br#""}]}"#;
 const RECORD: &[u8] = br#"{"Data":""#;
 const RECORD_END: &[u8] = br#""}"#;
 const SINGLE: &[u8] = br#"","Record":"#;
 const SINGLE_END: &[u8] = b"}";
 
 /// The bytes of a `PutRecordBatch` body that belong neither to the stream's name nor to records.
-pub const FRAME_BYTES: usize = HEAD.len() + RECORDS.len() + RECORDS_END.len();
+pub const FRAME_BYTES: usize = HEAD.len() + RECORDS.len() + RECORDS_END.len() - RECORD_FRAME_BYTES;
 
 /// The bytes of frame around a record's base64 data.
 pub const RECORD_FRAME_BYTES: usize = RECORD.len() + RECORD_END.len();
-
-/// The bytes between the start of a record's frame and its data.
-pub(crate) const RECORD_HEAD_BYTES: usize = RECORD.len();
 
 /// The bytes that [`end`] writes.
 pub(crate) const END_BYTES: usize = RECORDS_END.len();
@@ -53,40 +51,39 @@ pub fn body_len(name_bytes: usize, record_bytes: impl IntoIterator<Item = usize>
     len
 }
 
-/// Writes the start of a `PutRecordBatch` body, up to its first record.
+/// Writes the start of a `PutRecordBatch` body, up to the data of its first record: there is at
+/// least one (R1).
 pub fn begin(body: &mut Vec<u8>, stream: &StreamName) {
     body.extend_from_slice(HEAD);
     body.extend_from_slice(stream.as_str().as_bytes());
     body.extend_from_slice(RECORDS);
 }
 
-/// Writes the end of a `PutRecordBatch` body.
+/// Writes the end of a `PutRecordBatch` body, behind the data of its last record.
 pub fn end(body: &mut Vec<u8>) {
     body.extend_from_slice(RECORDS_END);
 }
 
-/// Writes one record, given in parts that together are its data.
+/// Writes the data of a record, given in parts.
 ///
 /// The parts are encoded as one: base64 strings are never joined (R14).
+#[inline]
 pub fn record(body: &mut Vec<u8>, parts: &[&[u8]]) {
-    body.extend_from_slice(RECORD);
     match parts {
         [whole] => STANDARD.encode_append(whole, body),
         parts => data(body, parts),
     }
-    body.extend_from_slice(RECORD_END);
 }
 
-/// Writes one record whose data is base64 already.
+/// Writes the data of a record that is base64 already.
 pub fn encoded_record(body: &mut Vec<u8>, base64: &[u8]) {
-    body.extend_from_slice(RECORD);
     body.extend_from_slice(base64);
-    body.extend_from_slice(RECORD_END);
 }
 
-/// Writes what stands between two records.
+/// Writes what stands between the data of two records.
+#[inline]
 pub fn separator(body: &mut Vec<u8>) {
-    body.push(b',');
+    body.extend_from_slice(RECORD_NEXT);
 }
 
 /// Returns the body of a `PutRecord` request.
@@ -105,7 +102,9 @@ pub fn put_record(stream: &StreamName, data: &[u8]) -> Vec<u8> {
     body.extend_from_slice(HEAD);
     body.extend_from_slice(name);
     body.extend_from_slice(SINGLE);
+    body.extend_from_slice(RECORD);
     record(&mut body, &[data]);
+    body.extend_from_slice(RECORD_END);
     body.extend_from_slice(SINGLE_END);
     body
 }
@@ -191,7 +190,7 @@ mod tests {
     #[test]
     fn lengths_are_exact() {
         let stream: StreamName = "demo".parse().unwrap();
-        for sizes in [vec![], vec![0], vec![1], vec![2, 3], vec![4, 0, 5, 1_000]] {
+        for sizes in [vec![0], vec![1], vec![2, 3], vec![4, 0, 5, 1_000]] {
             let mut body = Vec::new();
             begin(&mut body, &stream);
             for (index, size) in sizes.iter().enumerate() {
