@@ -119,7 +119,7 @@ impl Producer {
     ///
     /// As [`push`](Self::push).
     pub async fn push_parts(&self, parts: &[&[u8]]) -> Result<Ticket, PushError> {
-        self.shared.when_changed(|| unless_full(self.try_push_parts(parts))).await
+        self.shared.when_room(|| unless_full(self.try_push_parts(parts))).await
     }
 
     /// Takes many records in their order, waiting for room. This costs less than one by one.
@@ -148,7 +148,7 @@ impl Producer {
     pub async fn push_all<R: AsRef<[u8]>>(&self, records: &[R]) -> Result<(), PushAllError> {
         let mut taken = 0;
         self.shared
-            .when_changed(|| {
+            .when_room(|| {
                 loop {
                     let left = records.get(taken..).filter(|left| !left.is_empty());
                     let Some(left) = left else { return Some(Ok(())) };
@@ -180,7 +180,7 @@ impl Producer {
                 Ok(receiver)
             }))
         };
-        let receiver = self.shared.when_changed(try_put).await.map_err(PutError::NotTaken)?;
+        let receiver = self.shared.when_room(try_put).await.map_err(PutError::NotTaken)?;
         // The driver decides every record before it ends, unless the runtime stops it.
         receiver.await.unwrap_or(Err(PutError::Stopped))
     }

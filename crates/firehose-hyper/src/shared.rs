@@ -127,6 +127,27 @@ impl Shared {
         self.notify_changed();
     }
 
+    /// As [`when_changed`](Self::when_changed), for what needs room: once there was none, it waits
+    /// until there is much, instead of being woken for each answer.
+    pub(crate) async fn when_room<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+        let mut was_full = false;
+        self.when_changed(|| {
+            if was_full && !self.has_much_room() {
+                return None;
+            }
+            let found = look();
+            was_full = found.is_none();
+            found
+        })
+        .await
+    }
+
+    fn has_much_room(&self) -> bool {
+        let state = self.lock();
+        let bytes_max = state.core.config().buffer_bytes_max() as u64;
+        !state.core.is_open() || state.core.stats().bytes_held <= bytes_max - bytes_max / 8
+    }
+
     /// Waits until `look` finds what it looks for.
     pub(crate) async fn when_changed<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
         // Most often it is there, and nothing has to be waited for.

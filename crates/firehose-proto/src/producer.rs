@@ -327,6 +327,11 @@ impl Producer {
         &self.config
     }
 
+    /// Returns whether the producer takes records: it was not told to close.
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
     /// Returns whether the producer was closed and every record has its outcome.
     pub fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
