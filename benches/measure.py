@@ -19,13 +19,15 @@ class Failed(Exception):
     """A program did not do what it should."""
 
 
-def build(profile, rivals=True, bins=("sink", "load")):
+def build(profile, rivals=True, bins=("sink", "load"), hash_many=False):
     """Builds programs of the package and returns the folder that they are in."""
     command = ["cargo", "build", "--locked", "--package", "firehose-benches", "--profile", profile]
     for name in bins:
         command += ["--bin", name]
     if rivals:
         command += ["--features", "rivals"]
+    if hash_many:
+        command += ["--features", "hash-many"]
     subprocess.run(command, cwd=ROOT, check=True)
     return target_folder() / ("debug" if profile == "dev" else profile)
 
