@@ -91,6 +91,9 @@ pub(crate) struct Fed {
     pub(crate) is_complete: bool,
 }
 
+/// The bytes of input after which others see how far it got.
+const TURN_BYTES: u64 = 64 * 1_024;
+
 /// Reads inputs and pushes what they contain.
 pub(crate) struct Feeder {
     pub(crate) split: Split,
@@ -124,41 +127,57 @@ impl Feeder {
     fn feed(&self, name: &str, cutter: &mut Cutter<Source>) -> io::Result<bool> {
         let mut position = 0;
         let mut is_first = true;
-        while !self.stop.load(Ordering::Relaxed)
-            && let Some(piece) = cutter.next()?
-        {
-            let bytes = match piece {
-                Piece::Record(parts) => {
-                    if !self.push(parts) {
+        let mut fed = Fed::default();
+        while !self.stop.load(Ordering::Relaxed) {
+            if fed.bytes >= TURN_BYTES || !cutter.is_ready() {
+                self.tell(&mut fed);
+            }
+            let bytes = match cutter.next()? {
+                None => break,
+                Some(Piece::Record(parts)) => {
+                    if !self.push(parts, &mut fed) {
+                        self.tell(&mut fed);
                         return Ok(false);
                     }
                     parts[0].len()
                 }
-                Piece::TooLong { part, is_last } => {
+                Some(Piece::TooLong { part, is_last }) => {
                     let mut failures = lock(&self.failures);
                     failures.write_too_long(name, position, part, is_first, is_last);
-                    lock(&self.fed).too_large += u64::from(is_last);
+                    fed.too_large += u64::from(is_last);
                     is_first = is_last;
                     part.len()
                 }
             };
             position += bytes as u64;
-            lock(&self.fed).bytes += bytes as u64;
-            self.progress.read(bytes);
+            fed.bytes += bytes as u64;
         }
+        self.tell(&mut fed);
         Ok(!self.stop.load(Ordering::Relaxed))
     }
 
     /// Returns whether the record was taken.
-    fn push(&self, parts: [&[u8]; 2]) -> bool {
+    fn push(&self, parts: [&[u8]; 2], fed: &mut Fed) -> bool {
         let taken = match self.producer.try_push_parts(&parts) {
             Err(PushError::Full { .. }) => {
+                self.tell(fed);
                 self.runtime.block_on(self.producer.push_parts(&parts)).is_ok()
             }
             other => other.is_ok(),
         };
-        lock(&self.fed).records += u64::from(taken);
+        fed.records += u64::from(taken);
         taken
+    }
+
+    /// Adds to what everybody may see, which costs too much for each record.
+    fn tell(&self, fed: &mut Fed) {
+        let Fed { bytes, records, too_large, .. } = std::mem::take(fed);
+        let mut all = lock(&self.fed);
+        all.bytes += bytes;
+        all.records += records;
+        all.too_large += too_large;
+        drop(all);
+        self.progress.read(bytes);
     }
 }
 

@@ -34,8 +34,10 @@ pub(crate) struct Cutter<R> {
     /// What is in the buffer and not handed out yet.
     start: usize,
     end: usize,
-    /// Up to here there is no delimiter.
+    /// Up to here there is no delimiter, but for the one that was found.
     searched: usize,
+    /// The end of the next record, its delimiter included, once it was found.
+    found: Option<usize>,
     at_end: bool,
     /// The first part of something too long has been handed out.
     inside_too_long: bool,
@@ -51,15 +53,25 @@ impl<R: Read> Cutter<R> {
             start: 0,
             end: 0,
             searched: 0,
+            found: None,
             at_end: false,
             inside_too_long: false,
         }
     }
 
+    /// Returns whether the next piece is here, so that [`next`](Self::next) will not wait for the
+    /// source.
+    pub(crate) fn is_ready(&mut self) -> bool {
+        self.found = self.found.or_else(|| self.find_delimiter());
+        self.found.is_some()
+    }
+
     /// Returns the next piece, or nothing at the end of the source.
     pub(crate) fn next(&mut self) -> io::Result<Option<Piece<'_>>> {
         loop {
-            if let Some(end) = self.find_delimiter() {
+            if self.is_ready()
+                && let Some(end) = self.found.take()
+            {
                 return Ok(Some(self.cut(end, true)));
             }
             if self.at_end {

@@ -28,8 +28,8 @@ impl Progress {
     }
 
     /// Notes bytes that were read.
-    pub(crate) fn read(&self, bytes: usize) {
-        self.bar.inc(bytes as u64);
+    pub(crate) fn read(&self, bytes: u64) {
+        self.bar.inc(bytes);
     }
 
     /// Shows how many records have been delivered.
