@@ -227,6 +227,27 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_wait_is_a_setting_of_its_own() {
+        let backoff = |secs| {
+            let span = Duration::from_secs(secs);
+            Backoff::new(span, span).unwrap()
+        };
+        let policy = Policy::default()
+            .with_not_ready(backoff(2))
+            .with_throttled(backoff(3))
+            .with_transient(backoff(4));
+        for (class, secs) in [
+            (Class::Failed, 4),
+            (Class::NotReady, 2),
+            (Class::NotSent, 4),
+            (Class::Throttled, 3),
+            (Class::Unknown, 4),
+        ] {
+            assert_eq!(policy.delay(class, 1, 1.0, None), Duration::from_secs(secs), "{class}");
+        }
+    }
+
+    #[test]
     fn no_span_and_no_fraction_is_too_much() {
         let longest = Backoff::new(Duration::MAX, Duration::MAX).unwrap();
         let policy = Policy::default().with_throttled(longest);
