@@ -185,7 +185,9 @@ impl Model {
             Why::Expired { .. } => {
                 let over = record.expires_at <= self.now;
                 let in_vain = record.last.is_some() || self.phantoms > 0;
-                let soon = in_vain && record.expires_at <= record.answered_at + DELAY_MAX;
+                // A request that nobody saw may have come to nothing just now.
+                let failed_at = if self.phantoms > 0 { self.now } else { record.answered_at };
+                let soon = in_vain && record.expires_at <= failed_at + DELAY_MAX;
                 (waits && (over || soon), &mut self.stats.records_expired)
             }
             Why::Rejected { .. } => {
