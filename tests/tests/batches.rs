@@ -20,7 +20,7 @@ fn write(case: &BatchCase) -> Vec<u8> {
         if index > 0 {
             request::separator(&mut body);
         }
-        request::record(&mut body, &[record]);
+        request::data(&mut body, &[record]);
     }
     request::end(&mut body);
     body

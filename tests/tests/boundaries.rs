@@ -31,7 +31,7 @@ fn unchecked_body(sizes: &[usize]) -> Vec<u8> {
         if index > 0 {
             request::separator(&mut body);
         }
-        request::record(&mut body, &[&vec![b'x'; *size]]);
+        request::data(&mut body, &[&vec![b'x'; *size]]);
     }
     request::end(&mut body);
     body

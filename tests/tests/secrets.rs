@@ -169,7 +169,7 @@ fn keys() -> Credentials {
 fn body() -> Bytes {
     let mut body = Vec::new();
     request::begin(&mut body, &stream());
-    request::record(&mut body, &[PAYLOAD.as_bytes()]);
+    request::data(&mut body, &[PAYLOAD.as_bytes()]);
     request::end(&mut body);
     body.into()
 }

@@ -70,7 +70,7 @@ impl Batch {
     #[inline]
     pub(crate) fn add_data(&mut self, data: Parts<'_>) -> Result<usize, AddError> {
         self.check(data.bytes)?;
-        Ok(self.append(data.bytes, |body| request::record(body, data.parts)))
+        Ok(self.append(data.bytes, |body| request::data(body, data.parts)))
     }
 
     /// Adds a record of another request as it is there, in base64, and returns its index.
@@ -80,7 +80,7 @@ impl Batch {
     /// As [`add`](Self::add).
     pub fn add_encoded(&mut self, record: Encoded<'_>) -> Result<usize, AddError> {
         self.check(record.data_bytes)?;
-        Ok(self.append(record.data_bytes, |body| request::encoded_record(body, record.base64)))
+        Ok(self.append(record.data_bytes, |body| body.extend_from_slice(record.base64)))
     }
 
     /// Says whether a record of `data_bytes` bytes could be added now (R1, R2, R3).

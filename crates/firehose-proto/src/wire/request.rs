@@ -68,16 +68,11 @@ pub fn end(body: &mut Vec<u8>) {
 ///
 /// The parts are encoded as one: base64 strings are never joined (R14).
 #[inline]
-pub fn record(body: &mut Vec<u8>, parts: &[&[u8]]) {
+pub fn data(body: &mut Vec<u8>, parts: &[&[u8]]) {
     match parts {
         [whole] => STANDARD.encode_append(whole, body),
-        parts => data(body, parts),
+        parts => joined(body, parts),
     }
-}
-
-/// Writes the data of a record that is base64 already.
-pub fn encoded_record(body: &mut Vec<u8>, base64: &[u8]) {
-    body.extend_from_slice(base64);
 }
 
 /// Writes what stands between the data of two records.
@@ -103,7 +98,7 @@ pub fn put_record(stream: &StreamName, data: &[u8]) -> Vec<u8> {
     body.extend_from_slice(name);
     body.extend_from_slice(SINGLE);
     body.extend_from_slice(RECORD);
-    record(&mut body, &[data]);
+    self::data(&mut body, &[data]);
     body.extend_from_slice(RECORD_END);
     body.extend_from_slice(SINGLE_END);
     body
@@ -111,7 +106,7 @@ pub fn put_record(stream: &StreamName, data: &[u8]) -> Vec<u8> {
 
 /// Writes the parts of one record's data in base64, carrying the bytes that do not yet fill a group
 /// of three from one part to the next.
-fn data(body: &mut Vec<u8>, parts: &[&[u8]]) {
+fn joined(body: &mut Vec<u8>, parts: &[&[u8]]) {
     let Some((last, init)) = parts.split_last() else { return };
     let mut carry = Carry::default();
     for part in init {
@@ -197,7 +192,7 @@ mod tests {
                 if index > 0 {
                     separator(&mut body);
                 }
-                record(&mut body, &[&vec![7; *size]]);
+                data(&mut body, &[&vec![7; *size]]);
             }
             end(&mut body);
             assert_eq!(body.len(), body_len(4, sizes.iter().copied()), "{sizes:?}");
