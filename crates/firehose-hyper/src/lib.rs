@@ -71,6 +71,7 @@ mod skew;
 pub mod timeouts;
 pub mod tls;
 pub mod transport;
+mod under_way;
 
 pub use firehose_proto as proto;
 pub use firehose_proto::Failure;

@@ -18,8 +18,10 @@ pub(crate) struct Shared {
     origin: tokio::time::Instant,
     /// Wakes the driver.
     driver: Notify,
-    /// Wakes whoever waits for room or outcomes.
+    /// Wakes whoever waits for outcomes.
     changed: Notify,
+    /// Wakes whoever waits for room.
+    room: Notify,
 }
 
 pub(crate) struct State {
@@ -30,6 +32,17 @@ pub(crate) struct State {
     asleep_until: Instant,
     /// Everything is decided and told.
     pub(crate) finished: bool,
+}
+
+/// What the driver has to do.
+pub(crate) struct Turn {
+    pub(crate) outputs: Vec<Output>,
+    /// When it is the driver's turn again, if nothing happens before.
+    pub(crate) wake_at: Option<tokio::time::Instant>,
+    /// Somebody waits for the outcome of a record.
+    pub(crate) is_awaited: bool,
+    /// Everything is decided, and nothing comes after these outputs.
+    pub(crate) is_closed: bool,
 }
 
 impl Shared {
@@ -46,6 +59,7 @@ impl Shared {
             origin: tokio::time::Instant::now(),
             driver: Notify::new(),
             changed: Notify::new(),
+            room: Notify::new(),
         }
     }
 
@@ -73,24 +87,35 @@ impl Shared {
             state.asleep_until = Instant::from_micros(0);
             self.driver.notify_one();
         }
+        if !state.core.is_open() {
+            // Whoever waits for room waits in vain.
+            self.room.notify_waiters();
+        }
         result
     }
 
-    /// Takes everything out of the core that it wants done, and when it wants to be woken.
-    pub(crate) fn drain(&self) -> (Vec<Output>, Option<tokio::time::Instant>) {
+    /// Does something to the core, for the driver, and takes out of it all that it wants done.
+    pub(crate) fn turn(&self, act: impl FnOnce(&mut State, Instant)) -> Turn {
         let mut state = self.lock();
+        act(&mut state, self.now());
         let mut outputs = Vec::new();
-        loop {
+        let until = loop {
             match state.core.poll_output() {
-                Output::Wait(until) => {
-                    state.asleep_until = until.unwrap_or(Instant::FAR_FUTURE);
-                    return (outputs, until.map(|at| self.instant(at)));
-                }
+                Output::Wait(until) => break until,
                 output @ (Output::Cancel(_) | Output::Event(_) | Output::Transmit(_)) => {
                     outputs.push(output);
                 }
             }
+        };
+        state.asleep_until = until.unwrap_or(Instant::FAR_FUTURE);
+        let has_much_room = has_much_room(&state.core);
+        let is_awaited = !state.waiting.is_empty();
+        let is_closed = state.core.is_closed();
+        drop(state);
+        if has_much_room {
+            self.room.notify_waiters();
         }
+        Turn { outputs, wake_at: until.map(|at| self.instant(at)), is_awaited, is_closed }
     }
 
     pub(crate) async fn woken(&self) {
@@ -100,23 +125,17 @@ impl Shared {
     /// Tells whoever waits for the outcomes of these records.
     pub(crate) fn tell(&self, report: &core_producer::Report) {
         let mut state = self.lock();
-        if !state.waiting.is_empty() {
-            for settled in report.iter() {
-                if let Some(sender) = state.waiting.remove(&settled.ticket()) {
-                    // Whoever waited may be gone.
-                    let _ = sender.send(outcome_of(&settled));
-                }
+        for settled in report.iter() {
+            if let Some(sender) = state.waiting.remove(&settled.ticket()) {
+                // Whoever waited may be gone.
+                let _ = sender.send(outcome_of(&settled));
             }
         }
     }
 
-    /// Wakes whoever waits for room or outcomes.
+    /// Wakes whoever waits for outcomes.
     pub(crate) fn notify_changed(&self) {
         self.changed.notify_waiters();
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.lock().core.is_closed()
     }
 
     pub(crate) fn finish(&self) {
@@ -127,42 +146,36 @@ impl Shared {
         self.notify_changed();
     }
 
-    /// As [`when_changed`](Self::when_changed), for what needs room: once there was none, it waits
-    /// until there is much, instead of being woken for each answer.
-    pub(crate) async fn when_room<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
-        let mut was_full = false;
-        self.when_changed(|| {
-            if was_full && !self.has_much_room() {
-                return None;
-            }
-            let found = look();
-            was_full = found.is_none();
-            found
-        })
-        .await
+    /// Waits until `look` finds what it looks for, looking again when there is much room.
+    pub(crate) async fn when_room<T>(&self, look: impl FnMut() -> Option<T>) -> T {
+        when(&self.room, look).await
     }
 
-    fn has_much_room(&self) -> bool {
-        let state = self.lock();
-        let bytes_max = state.core.config().buffer_bytes_max() as u64;
-        !state.core.is_open() || state.core.stats().bytes_held <= bytes_max - bytes_max / 8
+    /// Waits until `look` finds what it looks for, looking again when something has changed.
+    pub(crate) async fn when_changed<T>(&self, look: impl FnMut() -> Option<T>) -> T {
+        when(&self.changed, look).await
     }
+}
 
-    /// Waits until `look` finds what it looks for.
-    pub(crate) async fn when_changed<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
-        // Most often it is there, and nothing has to be waited for.
+async fn when<T>(notify: &Notify, mut look: impl FnMut() -> Option<T>) -> T {
+    // Most often it is there, and nothing has to be waited for.
+    if let Some(found) = look() {
+        return found;
+    }
+    loop {
+        let mut notified = core::pin::pin!(notify.notified());
+        notified.as_mut().enable();
         if let Some(found) = look() {
             return found;
         }
-        loop {
-            let mut changed = core::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
-            if let Some(found) = look() {
-                return found;
-            }
-            changed.await;
-        }
+        notified.await;
     }
+}
+
+/// Returns whether there is so much room that it is worth waking those who wait for it.
+fn has_much_room(core: &core_producer::Producer) -> bool {
+    let bytes_max = core.config().buffer_bytes_max() as u64;
+    core.stats().bytes_held <= bytes_max - bytes_max / 8
 }
 
 /// Farther than any deadline, and near enough to be added to any instant.

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use firehose_hyper::proto::limits::RECORD_BYTES_MAX;
 use firehose_hyper::proto::producer::{Config, PushError};
-use firehose_hyper::{Producer, PushAllError};
+use firehose_hyper::{Failure, Producer, PushAllError};
 use firehose_mock::{InMemory, Ledger, Service, Streams};
+use tokio::time::Instant;
 
 fn emulator() -> (Arc<Mutex<Service>>, InMemory) {
     let service =
@@ -48,4 +51,21 @@ async fn the_record_that_is_not_taken_is_named() {
     assert_eq!(producer.close().await.records_delivered, 2);
     let closed = PushAllError { taken: 0, error: PushError::Closed };
     assert_eq!(producer.push_all(&["late"]).await, Err(closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_the_room_of_a_producer_that_is_closed() {
+    type Answer = Result<http::Response<Vec<u8>>, Failure>;
+    let never = tower::service_fn(|_: http::Request<Bytes>| pending::<Answer>());
+    let producer = Producer::spawn(config().with_buffer_bytes_max(0), never);
+    producer.push(b"one").await.unwrap();
+    let began = Instant::now();
+    let waiting = producer.clone();
+    let waiting = tokio::spawn(async move { waiting.push_all(&["two"]).await });
+    tokio::task::yield_now().await;
+    let closing = tokio::spawn(async move { producer.close().await });
+    let closed = PushAllError { taken: 0, error: PushError::Closed };
+    assert_eq!(waiting.await.unwrap(), Err(closed));
+    assert_eq!(began.elapsed().as_secs(), 0);
+    closing.abort();
 }
