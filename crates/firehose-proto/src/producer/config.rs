@@ -42,7 +42,7 @@ impl Config {
             policy: Policy::default(),
             linger: Duration::from_millis(100),
             in_flight_max: NonZeroUsize::MIN.saturating_add(3),
-            buffer_bytes_max: 32 * 1_024 * 1_024,
+            buffer_bytes_max: 16 * 1_024 * 1_024,
             request_timeout: Duration::from_secs(60),
             record_ttl: None,
             throttle_notice: Duration::from_secs(10),
@@ -77,7 +77,9 @@ impl Config {
         self
     }
 
-    /// Sets how many bytes of undecided records, encoded, are held at most. Default: 32 MiB.
+    /// Sets how many bytes of undecided records, encoded, are held at most. Default: 16 MiB,
+    /// three of the largest requests. More is of use where more of those are to be under way at
+    /// once, or where pushes must not wait while the service does not answer.
     ///
     /// A single record is always taken when nothing else is held, whatever the number.
     #[must_use]
