@@ -1,5 +1,7 @@
 //! The producer of this repository over its transport.
 
+use std::sync::Arc;
+
 use firehose_hyper::proto::Limits;
 use firehose_hyper::proto::producer::Config;
 use firehose_hyper::{Credentials, Endpoint, Producer, Signer, Tls, Transport};
@@ -13,16 +15,21 @@ const BATCH: usize = 500;
 /// Sends all records.
 pub(crate) async fn run(
     args: &Args,
-    payload: &Payload,
+    payload: &Arc<Payload>,
     first: usize,
     authority: Option<Vec<u8>>,
 ) -> Told {
     let transport = transport(args, authority)?;
     let config = config(args)?;
-    send(first, payload, &config, &transport).await?;
-    let clocks = Clocks::start();
-    let sent = send(args.records, payload, &config, &transport).await?;
-    Ok(clocks.stop(sent))
+    let (records, payload) = (args.records, Arc::clone(payload));
+    let sending = async move {
+        send(first, &payload, &config, &transport).await?;
+        let clocks = Clocks::start();
+        let sent = send(records, &payload, &config, &transport).await?;
+        Ok(clocks.stop(sent))
+    };
+    // On a thread of the runtime, as the SDK's user does.
+    tokio::spawn(sending).await?
 }
 
 async fn send(
