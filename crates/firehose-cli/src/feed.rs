@@ -91,7 +91,7 @@ pub(crate) struct Fed {
     pub(crate) is_complete: bool,
 }
 
-/// The bytes of input after which others see how far it got.
+/// The bytes of input after which others see how far it got, and it waits if much is unsent.
 const TURN_BYTES: u64 = 64 * 1_024;
 
 /// Reads inputs and pushes what they contain.
@@ -131,6 +131,7 @@ impl Feeder {
         while !self.stop.load(Ordering::Relaxed) {
             if fed.bytes >= TURN_BYTES || !cutter.is_ready() {
                 self.tell(&mut fed);
+                self.runtime.block_on(self.producer.ready());
             }
             let bytes = match cutter.next()? {
                 None => break,

@@ -122,7 +122,8 @@ impl Producer {
         self.shared.when_room(|| unless_full(self.try_push_parts(parts))).await
     }
 
-    /// Takes many records in their order, waiting for room. This costs less than one by one.
+    /// Takes many records in their order, waiting until they are of [use](Self::ready). This costs
+    /// less than one by one.
     ///
     /// If the future is dropped before it is ready, the first of them may have been taken and are
     /// then sent all the same.
@@ -147,21 +148,28 @@ impl Producer {
     /// ```
     pub async fn push_all<R: AsRef<[u8]>>(&self, records: &[R]) -> Result<(), PushAllError> {
         let mut taken = 0;
-        self.shared
-            .when_room(|| {
-                loop {
-                    let left = records.get(taken..).filter(|left| !left.is_empty());
-                    let Some(left) = left else { return Some(Ok(())) };
-                    let (more, result) = self.shared.with(|state, now| push_some(state, now, left));
-                    taken += more;
-                    match result {
-                        Ok(()) => {}
-                        Err(PushError::Full { .. }) => return None,
-                        Err(error) => return Some(Err(PushAllError { taken, error })),
-                    }
-                }
-            })
-            .await
+        while let Some(left) = records.get(taken..).filter(|left| !left.is_empty()) {
+            self.ready().await;
+            let (more, mut result) = self.shared.with(|state, now| push_some(state, now, left));
+            taken += more;
+            if let (Err(PushError::Full { .. }), Some(record)) = (result, left.get(more)) {
+                result = self.push(record.as_ref()).await.map(drop);
+                taken += usize::from(result.is_ok());
+            }
+            result.map_err(|error| PushAllError { taken, error })?;
+        }
+        Ok(())
+    }
+
+    /// Waits until more records are of use: there is much room, and not more waits to be sent than
+    /// two full requests for each that may be under way at once. Ready as well once it is closed.
+    ///
+    /// Who has no end of records, a file say, asks now and then, and so holds few in memory. Pushes
+    /// do not wait for this; [`push_all`](Self::push_all) does.
+    ///
+    /// Dropping the future gives up the waiting, nothing else.
+    pub async fn ready(&self) {
+        self.shared.when_of_use().await;
     }
 
     /// Takes a record, waiting for room, and waits for its outcome.

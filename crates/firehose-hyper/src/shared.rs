@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     changed: Notify,
     /// Wakes whoever waits for room.
     room: Notify,
+    /// Wakes whoever has no end of records, when there is much room and little to be sent.
+    need: Notify,
 }
 
 pub(crate) struct State {
@@ -45,6 +47,24 @@ pub(crate) struct Turn {
     pub(crate) is_closed: bool,
 }
 
+impl State {
+    /// Returns whether more is there to be sent than will be soon.
+    fn has_much_waiting(&self) -> bool {
+        self.core.full_requests_waiting() / 2 >= self.core.config().in_flight_max().get()
+    }
+
+    /// Returns whether so little is there to be sent that whoever has more is to be woken.
+    fn has_little_waiting(&self) -> bool {
+        self.core.full_requests_waiting() <= self.core.config().in_flight_max().get()
+    }
+
+    /// Returns whether there is so much room that it is worth waking those who wait for it.
+    fn has_much_room(&self) -> bool {
+        let bytes_max = self.core.config().buffer_bytes_max() as u64;
+        self.core.stats().bytes_held <= bytes_max - bytes_max / 8
+    }
+}
+
 impl Shared {
     pub(crate) fn new(config: Config) -> Self {
         let seed = RandomState::new().hash_one("jitter");
@@ -60,6 +80,7 @@ impl Shared {
             driver: Notify::new(),
             changed: Notify::new(),
             room: Notify::new(),
+            need: Notify::new(),
         }
     }
 
@@ -90,6 +111,7 @@ impl Shared {
         if !state.core.is_open() {
             // Whoever waits for room waits in vain.
             self.room.notify_waiters();
+            self.need.notify_waiters();
         }
         result
     }
@@ -108,12 +130,15 @@ impl Shared {
             }
         };
         state.asleep_until = until.unwrap_or(Instant::FAR_FUTURE);
-        let has_much_room = has_much_room(&state.core);
+        let (has_much_room, has_little) = (state.has_much_room(), state.has_little_waiting());
         let is_awaited = !state.waiting.is_empty();
         let is_closed = state.core.is_closed();
         drop(state);
         if has_much_room {
             self.room.notify_waiters();
+            if has_little {
+                self.need.notify_waiters();
+            }
         }
         Turn { outputs, wake_at: until.map(|at| self.instant(at)), is_awaited, is_closed }
     }
@@ -151,6 +176,16 @@ impl Shared {
         when(&self.room, look).await
     }
 
+    /// Waits until more records are of use.
+    pub(crate) async fn when_of_use(&self) {
+        when(&self.need, || {
+            let state = self.lock();
+            let is_of_use = state.has_much_room() && !state.has_much_waiting();
+            (is_of_use || !state.core.is_open()).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until `look` finds what it looks for, looking again when something has changed.
     pub(crate) async fn when_changed<T>(&self, look: impl FnMut() -> Option<T>) -> T {
         when(&self.changed, look).await
@@ -170,12 +205,6 @@ async fn when<T>(notify: &Notify, mut look: impl FnMut() -> Option<T>) -> T {
         }
         notified.await;
     }
-}
-
-/// Returns whether there is so much room that it is worth waking those who wait for it.
-fn has_much_room(core: &core_producer::Producer) -> bool {
-    let bytes_max = core.config().buffer_bytes_max() as u64;
-    core.stats().bytes_held <= bytes_max - bytes_max / 8
 }
 
 /// Farther than any deadline, and near enough to be added to any instant.

@@ -34,7 +34,7 @@ type Operating<'a> = Pin<Box<dyn Future<Output = u64> + 'a>>;
 /// An operation of the producer, and how many records it may have taken when it is dropped.
 type Operation = (&'static str, fn(&Producer) -> Operating<'_>, RangeInclusive<u64>);
 
-const OPERATIONS: [Operation; 9] = [
+const OPERATIONS: [Operation; 10] = [
     ("push", |producer| Box::pin(async { u64::from(producer.push(MINE).await.is_ok()) }), 0..=0),
     (
         "push_parts",
@@ -66,6 +66,7 @@ const OPERATIONS: [Operation; 9] = [
         },
         0..=1,
     ),
+    ("ready", |producer| none(producer.ready()), 0..=0),
     ("flush", |producer| none(producer.flush()), 0..=0),
     ("close", |producer| none(producer.close()), 0..=0),
     ("close_within", |producer| none(producer.close_within(20 * TICK)), 0..=0),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::future::pending;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -53,11 +54,48 @@ async fn the_record_that_is_not_taken_is_named() {
     assert_eq!(producer.push_all(&["late"]).await, Err(closed));
 }
 
+/// A producer of whose requests none comes to an end.
+fn never_answered(config: Config) -> Producer {
+    type Answer = Result<http::Response<Vec<u8>>, Failure>;
+    Producer::spawn(config, tower::service_fn(|_: http::Request<Bytes>| pending::<Answer>()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_taken_than_is_of_use() {
+    let producer = never_answered(config().with_in_flight_max(NonZeroUsize::MIN));
+    producer.ready().await;
+    let records = vec![[b'x'; 100]; 10_000];
+    let pushing = producer.clone();
+    let pushing = tokio::spawn(async move { pushing.push_all(&records).await });
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    // One request is under way, two wait, and a turn of 64 KiB may have begun before.
+    let taken = producer.stats().records_accepted;
+    assert!((1_500..1_500 + 656).contains(&taken), "{taken} records");
+    // Who pushes one by one is not held up, and who waits hears of the end.
+    producer.try_push(b"one").unwrap();
+    let waiting = producer.clone();
+    let waiting = tokio::spawn(async move { waiting.ready().await });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    producer.abandon().await;
+    waiting.await.unwrap();
+    let closed = PushAllError { taken: usize::try_from(taken).unwrap(), error: PushError::Closed };
+    assert_eq!(pushing.await.unwrap(), Err(closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_larger_than_the_room_waits_for_all_others() {
+    let (_, transport) = emulator();
+    let producer = Producer::spawn(config().with_buffer_bytes_max(1_000), transport);
+    producer.push_all(&[[b'x'; 900]; 3]).await.unwrap();
+    assert_eq!(producer.close().await.records_delivered, 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_the_room_of_a_producer_that_is_closed() {
-    type Answer = Result<http::Response<Vec<u8>>, Failure>;
-    let never = tower::service_fn(|_: http::Request<Bytes>| pending::<Answer>());
-    let producer = Producer::spawn(config().with_buffer_bytes_max(0), never);
+    let producer = never_answered(config().with_buffer_bytes_max(0));
     producer.push(b"one").await.unwrap();
     let began = Instant::now();
     let waiting = producer.clone();

@@ -324,6 +324,13 @@ impl Producer {
         Stats { requests_in_flight: self.in_flight.len() as u64, ..self.stats }
     }
 
+    /// Returns how many full requests could be made of the records that were never sent.
+    ///
+    /// To hold more than a few gains nothing: who reads from a file stops here while there are.
+    pub fn full_requests_waiting(&self) -> usize {
+        self.backlog.full_requests()
+    }
+
     /// Returns the settings.
     pub fn config(&self) -> &Config {
         &self.config

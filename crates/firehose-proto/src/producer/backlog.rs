@@ -158,6 +158,11 @@ impl Backlog {
         Some(oldest.pushed_at + self.linger)
     }
 
+    /// Returns how many full requests could be made of the fresh records.
+    pub(super) fn full_requests(&self) -> usize {
+        self.fresh.full_requests(self.limits)
+    }
+
     /// Returns all records that wait, in no order.
     pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> {
         let again = self.again.iter().flat_map(|again| again.load.tickets());

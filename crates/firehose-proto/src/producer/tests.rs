@@ -412,6 +412,26 @@ fn what_is_held_is_bounded() {
     assert!(w.producer.push(w.now, b"").is_err());
 }
 
+// R1, R3: what is under way does not count, records that do not fill a request neither.
+#[test]
+fn full_requests_that_wait_are_counted() {
+    let limits = Limits::default().with_records_max(2).unwrap();
+    let mut w = world(config().with_limits(limits).with_in_flight_max(NonZeroUsize::MIN));
+    let waiting = ["a", "b", "c", "d", "e", "f", "g"].map(|record| {
+        w.push(record);
+        w.producer.full_requests_waiting()
+    });
+    assert_eq!(waiting, [0, 0, 0, 1, 1, 2, 2]);
+    // By their size: four records of 1,000 KiB are under way, four more and a fifth wait.
+    let mut w = world(config().with_in_flight_max(NonZeroUsize::MIN));
+    let large = vec![b'x'; RECORD_BYTES_MAX];
+    let waiting = [(); 9].map(|()| {
+        w.producer.push(w.now, &large).unwrap();
+        w.producer.full_requests_waiting()
+    });
+    assert_eq!(waiting, [0, 0, 0, 0, 0, 0, 0, 0, 1]);
+}
+
 // R2
 #[test]
 fn a_record_too_large_is_refused_and_nothing_else() {

@@ -103,6 +103,12 @@ impl Fresh {
             || self.loads.front().is_some_and(Load::is_full)
     }
 
+    /// Returns how many full requests could be made of what is there.
+    pub(super) fn full_requests(&self, limits: Limits) -> usize {
+        let by_records = self.records / limits.records_max().max(1);
+        by_records.max(self.data_bytes / limits.request_bytes_max().max(1))
+    }
+
     /// Returns the oldest record.
     pub(super) fn oldest(&self) -> Option<&Pending> {
         self.loads.front()?.oldest()
