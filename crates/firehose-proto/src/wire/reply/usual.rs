@@ -213,29 +213,49 @@ impl Reader<'_> {
     }
 }
 
-/// The bytes that are looked at together: fewer than a byte can count.
-const BLOCK_BYTES: usize = 192;
+/// The bytes that are looked at together.
+const LANES: usize = 16;
+
+/// As many are looked at one after the other, so that a byte can count what is found in each lane.
+const COUNTED_BYTES_MAX: usize = LANES * (u8::MAX as usize - 1);
+
+/// What is found in each lane, which the compiler looks at at once.
+struct Survey {
+    quotes: [u8; LANES],
+    least: [u8; LANES],
+    least_from_escape: [u8; LANES],
+}
+
+impl Survey {
+    #[inline]
+    fn note(&mut self, row: &[u8; LANES]) {
+        for (lane, byte) in row.iter().enumerate() {
+            self.quotes[lane] += u8::from(*byte == b'"');
+            self.least[lane] = self.least[lane].min(*byte);
+            self.least_from_escape[lane] = self.least_from_escape[lane].min(*byte ^ b'\\');
+        }
+    }
+}
 
 /// Counts the quotes of a body without escapes and control characters; of another there is none.
-///
-/// Each byte is looked at in the same way, so that the compiler can look at many at once.
 fn count_quotes(body: &[u8]) -> Option<usize> {
-    let (blocks, rest) = body.as_chunks::<BLOCK_BYTES>();
-    let mut last = [b' '; BLOCK_BYTES];
-    last[..rest.len()].copy_from_slice(rest);
-    let (mut quotes, mut least, mut least_from_escape) = (0, u8::MAX, u8::MAX);
-    for block in blocks.iter().chain([&last]) {
-        let mut found = (0, u8::MAX, u8::MAX);
-        for byte in block {
-            found.0 += u8::from(*byte == b'"');
-            found.1 = found.1.min(*byte);
-            found.2 = found.2.min(*byte ^ b'\\');
+    let all = [u8::MAX; LANES];
+    let mut survey = Survey { quotes: [0; LANES], least: all, least_from_escape: all };
+    let mut quotes = 0;
+    for part in body.chunks(COUNTED_BYTES_MAX) {
+        let (rows, rest) = part.as_chunks();
+        for row in rows {
+            survey.note(row);
         }
-        quotes += usize::from(found.0);
-        least = least.min(found.1);
-        least_from_escape = least_from_escape.min(found.2);
+        let mut last = [b' '; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        survey.note(&last);
+        quotes += survey.quotes.iter().map(|count| usize::from(*count)).sum::<usize>();
+        survey.quotes = [0; LANES];
     }
-    (least >= b' ' && least_from_escape > 0).then_some(quotes)
+    let is_plain = survey.least.iter().all(|byte| *byte >= b' ')
+        && survey.least_from_escape.iter().all(|byte| *byte > 0);
+    is_plain.then_some(quotes)
 }
 
 #[cfg(test)]

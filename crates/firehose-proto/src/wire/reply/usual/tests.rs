@@ -132,7 +132,9 @@ fn answers_that_are_almost_usual_mean_the_same_to_both() {
 
 #[test]
 fn quotes_are_counted_wherever_they_stand() {
-    for len in [0, 1, 63, 64, 65, 255 * 64 - 1, 255 * 64, 255 * 64 + 1, 40_000] {
+    let borders = [LANES, COUNTED_BYTES_MAX, 2 * COUNTED_BYTES_MAX];
+    let around = borders.iter().flat_map(|at| [at - 1, *at, at + 1]);
+    for len in [0, 1, 40_000].into_iter().chain(around) {
         let mut text = vec![b'"'; len];
         assert_eq!(count_quotes(&text), Some(len));
         for at in [0, len / 2, len.saturating_sub(1)] {
