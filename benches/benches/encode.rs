@@ -4,7 +4,7 @@ use core::hint::black_box;
 
 use base64_simd::STANDARD;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use firehose_benches::core_case::{EncodeAndJudge, SIZES};
+use firehose_benches::core_case::{Encoder, SIZES};
 use firehose_benches::{records, stream};
 use firehose_proto::batch::{Batch, Storage};
 use firehose_proto::{Limits, StreamName};
@@ -18,7 +18,7 @@ fn encode(c: &mut Criterion) {
         let expected = by_serde_json(&stream, &records);
         assert!(by_core(&stream, &records) == expected, "the two write different bodies");
         group.throughput(Throughput::Bytes((size.records * size.record_bytes) as u64));
-        let mut core = EncodeAndJudge::new();
+        let mut core = Encoder::new();
         group.bench_function(BenchmarkId::new(size.name, "ours"), |b| {
             b.iter(|| assert_eq!(core.encode(black_box(&records)), expected.len()));
         });

@@ -1,9 +1,8 @@
 //! Requests through the core within this process: encoded, answered, judged, settled, without a
 //! socket, a hash or a signature.
 //!
-//! Answers are made beforehand. Where one is judged alone, the copy that stands for reading it from a
-//! connection is a part of what is measured, since memory that is used again is warm; a producer's are
-//! handed in as bodies of their own, which its reports keep.
+//! Answers are made beforehand. A producer's are handed in as bodies of their own, which its reports
+//! keep.
 
 use core::hint::black_box;
 use core::mem;
@@ -97,21 +96,18 @@ impl Answers {
     }
 }
 
-/// A request that is encoded, and an answer that is judged, in memory that is used again.
+/// Requests that are encoded in memory that is used again.
 #[derive(Debug)]
-pub struct EncodeAndJudge {
+pub struct Encoder {
     stream: StreamName,
     storage: Storage,
-    scratch: Scratch,
-    answer: Vec<u8>,
 }
 
-impl EncodeAndJudge {
+impl Encoder {
     /// Makes the memory.
     #[expect(clippy::new_without_default, reason = "it is not a value like others")]
     pub fn new() -> Self {
-        let (storage, scratch, answer) = (Storage::default(), Scratch::new(), Vec::new());
-        Self { stream: stream(), storage, scratch, answer }
+        Self { stream: stream(), storage: Storage::default() }
     }
 
     /// Encodes the records as the body of a request and returns its length.
@@ -130,26 +126,52 @@ impl EncodeAndJudge {
         self.storage = sealed.into_storage();
         len
     }
+}
 
-    /// Judges a copy of an answer, looks at every verdict, and returns how many records are stored.
+/// An answer that is judged again and again, in memory that is used again.
+#[derive(Debug)]
+pub struct Judge {
+    records: usize,
+    kind: Kind,
+    scratch: Scratch,
+    /// The answer as it came.
+    original: Vec<u8>,
+    /// The answer that is judged next.
+    body: Vec<u8>,
+}
+
+impl Judge {
+    /// Makes an answer on so many records, and the memory.
+    pub fn new(records: usize, kind: Kind) -> Self {
+        let original = reply(records, kind);
+        let body = with_headroom(&original);
+        Self { records, kind, scratch: Scratch::new(), original, body }
+    }
+
+    /// Judges the answer, looks at every verdict, and sees that those of stored records are as many
+    /// as they should be.
+    ///
+    /// An answer of the usual form is only read, and is there for the next time. Another is written
+    /// over, and the copy that is needed then counts.
     ///
     /// # Panics
     ///
     /// If the answer is not believed.
-    pub fn judge(&mut self, records: usize, answer: &[u8]) -> usize {
-        let mut body = mem::take(&mut self.answer);
-        body.clear();
-        body.reserve(answer.len() + BODY_HEADROOM_BYTES);
-        body.extend_from_slice(answer);
-        let response = Response::new(200, black_box(body));
-        let judgement = Judgement::of(response, records, &mut self.scratch);
+    pub fn judge(&mut self) {
+        let response = Response::new(200, black_box(mem::take(&mut self.body)));
+        let judgement = Judgement::of(response, self.records, &mut self.scratch);
         let Judgement::Records(judged) = black_box(judgement) else {
             panic!("the answer is not believed");
         };
         let is_stored = |verdict: &Verdict<'_>| matches!(verdict, Verdict::Stored { .. });
         let stored = judged.verdicts().filter(is_stored).count();
-        self.answer = self.scratch.recycle(judged.into_reply());
-        stored
+        assert_eq!(stored, self.kind.stored(self.records));
+        self.body = self.scratch.recycle(judged.into_reply());
+        if self.kind == Kind::Strange {
+            self.body.clear();
+            self.body.reserve(self.original.len() + BODY_HEADROOM_BYTES);
+            self.body.extend_from_slice(&self.original);
+        }
     }
 }
 
@@ -226,6 +248,18 @@ impl InProcess {
 mod tests {
     use super::*;
     use crate::records;
+
+    // What is measured again and again is each time the same.
+    #[test]
+    fn judging_leaves_the_answer_as_it_was() {
+        for kind in [Kind::Stored, Kind::Refused { every: 10 }, Kind::Strange] {
+            let mut judge = Judge::new(500, kind);
+            for _ in 0..3 {
+                judge.judge();
+                assert!(judge.body == judge.original, "{kind:?}");
+            }
+        }
+    }
 
     #[test]
     fn all_records_are_delivered() {

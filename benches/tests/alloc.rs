@@ -6,8 +6,8 @@ use core::fmt::Write;
 use core::hint::black_box;
 
 use allocation_counter::{AllocationInfo, measure};
-use firehose_benches::core_case::{Answers, EncodeAndJudge, InProcess};
-use firehose_benches::{Kind, records, reply};
+use firehose_benches::core_case::{Answers, Encoder, InProcess, Judge};
+use firehose_benches::{Kind, records};
 
 /// What is wanted at most for a request from push to settled, whatever its number of records.
 const TARGET: u64 = 2;
@@ -58,14 +58,14 @@ fn memory_is_used_again() {
 }
 
 fn encode(count: usize, len: usize) -> Row {
-    let (mut core, records) = (EncodeAndJudge::new(), records(count, len));
+    let (mut core, records) = (Encoder::new(), records(count, len));
     let used = steady(|| assert!(black_box(core.encode(&records)) > count * len));
     row(format!("encode {count} × {len} B"), used, ENCODE_MAX)
 }
 
 fn judge(kind: Kind) -> Row {
-    let (mut core, answer) = (EncodeAndJudge::new(), reply(500, kind));
-    let used = steady(|| assert_eq!(core.judge(500, &answer), kind.stored(500)));
+    let mut core = Judge::new(500, kind);
+    let used = steady(|| core.judge());
     row(format!("judge 500, {} stored", kind.stored(500)), used, JUDGE_MAX)
 }
 

@@ -52,7 +52,7 @@ mod with_rivals {
     use std::io::{self, Write};
 
     use bytes::Bytes;
-    use firehose_benches::core_case::{Answers, EncodeAndJudge, InProcess, SIZES, Size};
+    use firehose_benches::core_case::{Answers, Encoder, InProcess, Judge, SIZES, Size};
     use firehose_benches::sdk::{self, Call, SerDe};
     use firehose_benches::{Kind, records, reply, usage};
     use sha2::{Digest, Sha256};
@@ -131,15 +131,16 @@ mod with_rivals {
     fn encode_and_read(size: Size, turns: Turns) -> Result<[Vec<f64>; 2]> {
         let records = records(size.records, size.record_bytes);
         let answer = reply(size.records, Kind::Stored);
-        let mut core = EncodeAndJudge::new();
+        let mut encoder = Encoder::new();
+        let mut judge = Judge::new(size.records, Kind::Stored);
         let mut ours = || {
             timed(|| {
-                assert!(core.encode(black_box(&records)) > 0);
-                assert_eq!(core.judge(size.records, &answer), size.records);
+                assert!(encoder.encode(black_box(&records)) > 0);
+                judge.judge();
             })
         };
         let sdk_records = sdk::sdk_records(&records);
-        let answer = sdk::answer(Bytes::from(answer.clone()));
+        let answer = sdk::answer(Bytes::from(answer));
         let mut serde = SerDe::new();
         let mut sdk = || {
             let mut prepared = vec![sdk_records.clone(); GROUP];
@@ -156,9 +157,9 @@ mod with_rivals {
     fn read(kind: Kind, turns: Turns) -> Result<[Vec<f64>; 2]> {
         const RECORDS: usize = 500;
         let answer = reply(RECORDS, kind);
-        let mut core = EncodeAndJudge::new();
-        let mut ours = || timed(|| assert_eq!(core.judge(RECORDS, &answer), kind.stored(RECORDS)));
-        let answer = sdk::answer(Bytes::from(answer.clone()));
+        let mut judge = Judge::new(RECORDS, kind);
+        let mut ours = || timed(|| judge.judge());
+        let answer = sdk::answer(Bytes::from(answer));
         let serde = SerDe::new();
         let mut sdk = || {
             timed(|| {
