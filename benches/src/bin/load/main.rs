@@ -1,8 +1,9 @@
-//! Puts so many records into a service by this client or by the AWS SDK, and prints one line of
-//! JSON with what that took.
+//! Puts so many records into a service by this client, by the AWS SDK or by the least that a client
+//! can be, and prints one line of JSON with what that took.
 //!
 //! Both get the same records from memory, and both send one full request before the clocks start.
 
+mod floor;
 mod ours;
 mod payload;
 mod sdk;
@@ -18,6 +19,7 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use firehose_benches::{checksum, usage};
+use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 
 use payload::Payload;
@@ -72,8 +74,11 @@ struct Args {
     checksum: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 enum Client {
+    /// The least that a client can do, on one thread.
+    Floor,
     /// The producer of this repository over its transport.
     Ours,
     /// The AWS SDK, as its users write it.
@@ -136,6 +141,7 @@ fn run(args: &Args) -> Result<(), Failed> {
     let first = requests.first().map_or(0, |(_, records)| *records);
     let runtime = runtime(args.threads)?;
     let Run { sent, wall_s, cpu_s } = match args.client {
+        Client::Floor => runtime.block_on(floor::run(args, &payload, &requests, authority))?,
         Client::Ours => runtime.block_on(ours::run(args, &payload, first, authority))?,
         Client::Sdk => runtime.block_on(sdk::run(args, &payload, &requests, authority))?,
     };
@@ -150,7 +156,7 @@ fn run(args: &Args) -> Result<(), Failed> {
         format!("{:016x}", checksums.fold(0_u64, u64::wrapping_add))
     };
     let line = serde_json::json!({
-        "client": match args.client { Client::Ours => "ours", Client::Sdk => "sdk" },
+        "client": args.client,
         "records": args.records,
         "records_first": first,
         "data_bytes": data_bytes,
