@@ -6,7 +6,7 @@
 
 use core::future::poll_fn;
 use core::pin::{Pin, pin};
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -108,13 +108,12 @@ impl Connection {
 
     /// Returns whether another request can go this way: the connection is open, and nothing is on
     /// it that was not asked for.
-    pub(crate) async fn is_ready(&mut self) -> bool {
-        poll_fn(|cx| {
-            self.drive(cx);
-            let ready = matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())));
-            Poll::Ready(ready && self.driver.is_some())
-        })
-        .await
+    pub(crate) fn is_ready(&mut self) -> bool {
+        // Nobody waits for what comes later, until the next exchange does.
+        let mut cx = Context::from_waker(Waker::noop());
+        self.drive(&mut cx);
+        let is_ready = matches!(self.sender.poll_ready(&mut cx), Poll::Ready(Ok(())));
+        is_ready && self.driver.is_some()
     }
 
     /// Moves what bytes can be moved.

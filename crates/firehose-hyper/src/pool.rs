@@ -42,7 +42,7 @@ impl Pool {
             // The runtime looks at its sockets before it comes back here, so that a close that has
             // arrived is seen now and not after the request is written.
             tokio::task::yield_now().await;
-            if connection.is_ready().await {
+            if connection.is_ready() {
                 return Some(connection);
             }
         }

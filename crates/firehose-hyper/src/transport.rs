@@ -326,7 +326,7 @@ impl Shared {
             match connection.exchange(outgoing, length, &bounds).await {
                 Ok(answer) => {
                     let is_complete = connection.written() == length && may_be_followed(&answer);
-                    if is_complete && connection.is_ready().await {
+                    if is_complete && connection.is_ready() {
                         self.pool.put(connection);
                     }
                     if let Some(proxy) = &self.forward
