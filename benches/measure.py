@@ -69,9 +69,9 @@ class Sink:
             raise Failed(f"the sink ended with {self.process.returncode}: {self.totals}")
 
 
-def load(programs, sink, client, records, size, *options):
-    """Puts records and returns what the load says of it."""
-    command = [programs / "load", "--client", client, *sink.options]
+def load(programs, sink, client, records, size, *options, before=()):
+    """Puts records and returns what the load says of it; `before` is what the load is run by."""
+    command = [*before, programs / "load", "--client", client, *sink.options]
     command += ["--records", str(records), "--size", str(size), *map(str, options)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=1_800, check=False)
     if done.returncode != 0:
