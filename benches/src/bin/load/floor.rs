@@ -27,6 +27,7 @@ pub(crate) async fn run(
     args: &Args,
     payload: &Payload,
     requests: &[Request],
+    warm_up: usize,
     authority: Option<Vec<u8>>,
 ) -> Told {
     let uri: http::Uri = args.endpoint.parse()?;
@@ -39,8 +40,7 @@ pub(crate) async fn run(
         Credentials::new("AKIDEXAMPLE", "not a real secret key", None, None, "benchmark");
     let signer = Signer::new(credentials, "us-east-1");
     let mut floor = Floor { payload, host, signer, peers, body: Vec::new() };
-    let first = requests.first().copied();
-    floor.send(first.as_slice()).await?;
+    floor.send(&requests[..warm_up]).await?;
     let clocks = Clocks::start();
     let sent = floor.send(requests).await?;
     Ok(clocks.stop(sent))

@@ -1,7 +1,8 @@
 //! Puts so many records into a service by this client, by the AWS SDK or by the least that a client
 //! can be, and prints one line of JSON with what that took.
 //!
-//! Both get the same records from memory, and both send one full request before the clocks start.
+//! All get the same records from memory, and send some requests before the clocks start, so that
+//! connections are open and every thread has done what it does once.
 
 mod floor;
 mod ours;
@@ -74,6 +75,9 @@ struct Args {
     checksum: bool,
 }
 
+/// The requests that are sent before the clocks start, for each that may be under way at once.
+const WARM_UP: usize = 8;
+
 #[derive(Clone, Copy, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 enum Client {
@@ -138,12 +142,15 @@ fn run(args: &Args) -> Result<(), Failed> {
     });
     let authority = args.ca.as_deref().map(read).transpose()?;
     let requests = Arc::new(payload.requests(args.records, args.batch.into()));
-    let first = requests.first().map_or(0, |(_, records)| *records);
+    let warm_up = requests.len().min(WARM_UP * args.concurrency.get());
+    let first: usize = requests[..warm_up].iter().map(|(_, records)| records).sum();
     let runtime = runtime(args.threads)?;
     let Run { sent, wall_s, cpu_s } = match args.client {
-        Client::Floor => runtime.block_on(floor::run(args, &payload, &requests, authority))?,
+        Client::Floor => {
+            runtime.block_on(floor::run(args, &payload, &requests, warm_up, authority))?
+        }
         Client::Ours => runtime.block_on(ours::run(args, &payload, first, authority))?,
-        Client::Sdk => runtime.block_on(sdk::run(args, &payload, &requests, authority))?,
+        Client::Sdk => runtime.block_on(sdk::run(args, &payload, &requests, warm_up, authority))?,
     };
     if sent.delivered != args.records as u64 {
         return Err(format!("{} of {} records delivered", sent.delivered, args.records).into());

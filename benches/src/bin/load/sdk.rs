@@ -6,6 +6,7 @@ pub(crate) async fn run(
     _: &crate::Args,
     _: &crate::payload::Payload,
     _: &[(usize, usize)],
+    _: usize,
     _: Option<Vec<u8>>,
 ) -> crate::Told {
     Err("the AWS SDK is not in this build, add `--features rivals`".into())
@@ -44,6 +45,7 @@ mod with_rivals {
         args: &Args,
         payload: &Arc<Payload>,
         requests: &Arc<Vec<Request>>,
+        warm_up: usize,
         authority: Option<Vec<u8>>,
     ) -> Told {
         let mut builder = config().endpoint_url(&args.endpoint);
@@ -51,10 +53,11 @@ mod with_rivals {
             builder = builder.http_client(trusting(authority)?);
         }
         let client = Client::from_conf(builder.build());
-        let first: Vec<_> = requests.first().copied().into_iter().collect();
-        send(1, &client, payload, &Arc::new(first)).await?;
+        let tasks = args.concurrency.get();
+        let first = Arc::new(requests[..warm_up].to_vec());
+        send(tasks, &client, payload, &first).await?;
         let clocks = Clocks::start();
-        let sent = send(args.concurrency.get(), &client, payload, requests).await?;
+        let sent = send(tasks, &client, payload, requests).await?;
         Ok(clocks.stop(sent))
     }
 
