@@ -26,6 +26,10 @@ const EVENTS_MAX: usize = 64;
 /// [`spawn_with_events`](Self::spawn_with_events), or look at the [`Stats`] that
 /// [`close`](Self::close) gives.
 ///
+/// Requests are sent on the runtime on which the producer was spawned; pushes may come from
+/// anywhere. With small records a runtime of one thread, which may be one of its own, costs least;
+/// with large ones several hash bodies side by side.
+///
 /// When the last clone is dropped, the producer takes no more records and sends what it has in the
 /// background, as long as the runtime lives; to be sure, wait for `close`.
 ///
