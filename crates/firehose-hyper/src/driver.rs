@@ -64,8 +64,8 @@ impl<S: HttpService> Driver<S> {
             }
             turn = self.wait(turn.wake_at).await;
         }
-        drop(self.events);
-        self.shared.finish();
+        // Whoever waits for the end reads all events before.
+        self.events = None;
     }
 
     /// Waits for an answer, for time to pass, or to be woken, and tells the core.
@@ -137,5 +137,12 @@ impl<S: HttpService> Driver<S> {
         {
             self.events = None;
         }
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    /// Ends the producer, also where the runtime drops the driver halfway.
+    fn drop(&mut self) {
+        self.shared.finish();
     }
 }

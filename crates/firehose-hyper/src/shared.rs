@@ -163,11 +163,13 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
+    /// Gives up what is undecided, and tells everybody that nothing happens any more.
     pub(crate) fn finish(&self) {
-        let mut state = self.lock();
-        state.finished = true;
-        state.waiting.clear();
-        drop(state);
+        self.with(|state, now| {
+            state.core.abandon(now);
+            state.finished = true;
+            state.waiting.clear();
+        });
         self.notify_changed();
     }
 
