@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use firehose_hyper::{Credentials, Signer};
+use firehose_hyper::Signer;
 use firehose_proto::wire::{CONTENT_TYPE, Operation, request};
 use memchr::memmem::{self, Finder};
 use rustls::pki_types::pem::PemObject;
@@ -17,7 +17,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::payload::Payload;
-use crate::{Args, Clocks, Failed, Sent, Told};
+use crate::{Args, Clocks, Failed, Sent, Told, signer};
 
 /// The index of a request's first record, and their number.
 type Request = (usize, usize);
@@ -36,10 +36,7 @@ pub(crate) async fn run(
     let peers = (0..args.concurrency.get())
         .map(|_| Peer::connect(&host, trusted.as_ref()))
         .collect::<Result<_, Failed>>()?;
-    let credentials =
-        Credentials::new("AKIDEXAMPLE", "not a real secret key", None, None, "benchmark");
-    let signer = Signer::new(credentials, "us-east-1");
-    let mut floor = Floor { payload, host, signer, peers, body: Vec::new() };
+    let mut floor = Floor { payload, host, signer: signer(), peers, body: Vec::new() };
     floor.send(&requests[..warm_up]).await?;
     let clocks = Clocks::start();
     let sent = floor.send(requests).await?;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use firehose_hyper::proto::Limits;
 use firehose_hyper::proto::producer::Config;
-use firehose_hyper::{Credentials, Endpoint, Producer, Signer, Tls, Transport};
+use firehose_hyper::{Endpoint, Producer, Tls, Transport};
 
 use crate::payload::Payload;
-use crate::{Args, Clocks, Failed, Sent, Told};
+use crate::{Args, Clocks, Failed, Sent, Told, signer};
 
 /// The records that are pushed at once, as many as the SDK is given.
 const BATCH: usize = 500;
@@ -51,9 +51,7 @@ async fn send(
 
 fn transport(args: &Args, authority: Option<Vec<u8>>) -> Result<Transport, Failed> {
     let endpoint = Endpoint::from_url(&args.endpoint, Some("us-east-1"))?;
-    let credentials =
-        Credentials::new("AKIDEXAMPLE", "not a real secret key", None, None, "benchmark");
-    let mut builder = Transport::builder(endpoint).signer(Signer::new(credentials, "us-east-1"));
+    let mut builder = Transport::builder(endpoint).signer(signer());
     if let Some(authority) = authority {
         builder = builder.tls(Tls::from_pem(&authority)?);
     }
